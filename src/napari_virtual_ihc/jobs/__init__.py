@@ -1,0 +1,1 @@
+"""A child process and its run folder: start, events, state, stop, find again."""

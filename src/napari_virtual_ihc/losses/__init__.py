@@ -1,0 +1,1 @@
+"""Losses: functions on tensors, one file per family."""

@@ -1,0 +1,1 @@
+"""Numbers out: agreement statistics and seam figures, each with its protocol."""

@@ -1,0 +1,1 @@
+"""Published methods, one file each: networks, losses, schedule, switches, reference numbers."""

@@ -1,0 +1,1 @@
+"""Model card, model folder, library, and import of foreign checkpoints."""

@@ -1,0 +1,1 @@
+"""Torch modules: architecture only, in the published checkpoint layouts."""

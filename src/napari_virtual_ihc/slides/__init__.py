@@ -1,0 +1,1 @@
+"""What a slide is; reading it lazily, writing it; the phantom (synthetic sections with truth)."""

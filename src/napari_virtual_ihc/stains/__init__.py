@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: optical density, stain vectors, unmixing, tissue, DAB quantities."""

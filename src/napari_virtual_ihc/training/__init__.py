@@ -1,0 +1,1 @@
+"""Datasets, the loop, checkpoints and validation, shared by all methods."""

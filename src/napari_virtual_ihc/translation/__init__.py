@@ -1,0 +1,1 @@
+"""A model on a slide: calibration of statistics, translator, backends, export, verification."""
