@@ -1,0 +1,65 @@
+"""What a command prints: sentences and progress for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+def emit(result: Mapping[str, Any], as_json: bool) -> None:
+    """Print ``result``: as one JSON object on standard output, or as aligned lines.
+
+    Parameters
+    ----------
+    result
+        Names and values; values are JSON values, numbers carry their unit in the name.
+    as_json
+        Whether a program reads the output.
+    """
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, allow_nan=False))
+        return
+    width = max((len(name) for name in result), default=0)
+    for name, value in result.items():
+        print(f"{name.replace('_', ' '):<{width}}  {_readable(value)}")
+
+
+def say(sentence: str) -> None:
+    """Print one sentence for the person at the terminal, on standard error."""
+    print(sentence, file=sys.stderr)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on standard error; yields ``report(done, total)``."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def report(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield report
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "  ".join(f"{name} {_readable(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return "; ".join(_readable(item) for item in value)
+    return str(value)
