@@ -16,7 +16,7 @@ SCHEMA = "virtual-ihc/settings/1"
 
 
 def home() -> Path:
-    """Return the folder of settings, library, runs and cache (``VIRTUAL_IHC_HOME`` or the user's)."""
+    """Return the folder of settings, models, runs and cache; ``VIRTUAL_IHC_HOME`` moves it."""
     given = os.environ.get("VIRTUAL_IHC_HOME")
     return Path(given) if given else Path(platformdirs.user_data_dir("napari-virtual-ihc"))
 

@@ -73,10 +73,18 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_version)
     for name, place in _COMMANDS.items():
-        app.command(name)(_load(place))
+        if _there(place):
+            app.command(name)(_load(place))
     for name, place in _GROUPS.items():
-        app.add_typer(_load(place), name=name)
+        if _there(place):
+            app.add_typer(_load(place), name=name)
     return app
+
+
+def _there(place: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("napari_virtual_ihc.cli." + place.split(":")[0]) is not None
 
 
 def _load(place: str) -> typer.Typer:
