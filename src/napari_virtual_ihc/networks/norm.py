@@ -1,0 +1,206 @@
+"""Instance normalisation whose statistics can be watched, pooled, frozen or mapped per pixel.
+
+Live statistics are those of torch's InstanceNorm2d (biased variance, eps 1e-5, no affine) and leave
+no key in the state dict, like the reference networks. Statistics are float32 whatever the input is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_virtual_ihc.errors import ModelError
+
+NormKind = Literal["instance", "batch", "none"]
+EPS = 1e-5
+
+
+class LayerStatistics(NamedTuple):
+    """Mean and biased variance of one layer's input, each (C,) float32."""
+
+    mean: Tensor
+    var: Tensor
+
+
+Observer = Callable[[Tensor, Tensor, int], None]
+"""Receives mean (N, C), biased variance (N, C) and the positions each was taken over."""
+
+StatisticsMaps = Callable[[int, int], tuple[Tensor, Tensor]]
+"""From a layer's map height and width to mean and 1/std, both broadcastable to (N, C, H, W)."""
+
+
+class FreezableInstanceNorm(nn.Module):
+    """Normalise each channel of (N, C, H, W) by live, pooled, frozen or mapped statistics.
+
+    Parameters
+    ----------
+    channels
+        C.
+    eps
+        Added to the variance, not to mapped 1/std.
+
+    Notes
+    -----
+    ``live`` takes the statistics of each sample (as papers train and test); ``pooled`` those of the
+    whole batch together; ``frozen`` given ones; ``mapped`` given ones per pixel.
+    """
+
+    def __init__(self, channels: int, eps: float = EPS) -> None:
+        super().__init__()
+        self.channels = channels
+        self.eps = eps
+        self.mode: Literal["live", "pooled", "frozen", "mapped"] = "live"
+        self.observer: Observer | None = None
+        self._maps: StatisticsMaps | None = None
+        self.frozen_mean: Tensor
+        self.frozen_var: Tensor
+        self.register_buffer("frozen_mean", torch.zeros(channels), persistent=False)
+        self.register_buffer("frozen_var", torch.ones(channels), persistent=False)
+
+    def freeze(self, statistics: LayerStatistics) -> None:
+        """Use ``statistics`` from now on.
+
+        Raises
+        ------
+        ModelError
+            If their shape is not (C,), or a variance is negative or not finite.
+        """
+        mean, var = (value.detach().to(torch.float32) for value in statistics)
+        if mean.shape != (self.channels,) or var.shape != (self.channels,):
+            found = tuple(mean.shape), tuple(var.shape)
+            raise ModelError(
+                f"Statistics of shape {found} do not fit a norm of {self.channels} channels."
+            )
+        if not (mean.isfinite().all() and var.isfinite().all() and bool((var >= 0).all())):
+            raise ModelError(
+                "Frozen statistics hold a negative variance or a value that is not finite."
+            )
+        self.frozen_mean = mean.to(self.frozen_mean.device)
+        self.frozen_var = var.to(self.frozen_var.device)
+        self.mode = "frozen"
+
+    def map_with(self, maps: StatisticsMaps) -> None:
+        """Ask ``maps`` for mean and 1/std at every forward (dense normalisation)."""
+        self._maps = maps
+        self.mode = "mapped"
+
+    def pool(self) -> None:
+        """Take statistics over the whole batch together from now on."""
+        self.mode = "pooled"
+
+    def thaw(self) -> None:
+        """Return to the statistics of each sample."""
+        self.mode = "live"
+        self._maps = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` normalised, in its own dtype."""
+        if self.observer is not None:
+            var, mean = torch.var_mean(x.detach().float(), dim=(2, 3), correction=0)
+            self.observer(mean, var, x.shape[2] * x.shape[3])
+        return self._normalise(x.float()).to(x.dtype)
+
+    def _normalise(self, x: Tensor) -> Tensor:
+        if self.mode == "live":
+            return F.instance_norm(x, eps=self.eps)
+        if self.mode == "frozen":
+            return F.batch_norm(x, self.frozen_mean, self.frozen_var, eps=self.eps)
+        if self.mode == "pooled":
+            var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+            self.frozen_mean, self.frozen_var = mean.detach(), var.detach()
+            return F.batch_norm(x, mean, var, eps=self.eps)
+        assert self._maps is not None
+        mean_map, inverse_std = self._maps(x.shape[2], x.shape[3])
+        return (x - mean_map) * inverse_std
+
+
+def make_norm(kind: NormKind, channels: int) -> nn.Module:
+    """Return the normalisation layer of ``kind``; ``none`` keeps its place with an identity."""
+    if kind == "instance":
+        return FreezableInstanceNorm(channels)
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.Identity()
+
+
+def norm_layers(network: nn.Module) -> dict[str, FreezableInstanceNorm]:
+    """Return the freezable norms of ``network`` by qualified name, in module order."""
+    return {n: m for n, m in network.named_modules() if isinstance(m, FreezableInstanceNorm)}
+
+
+def freeze_statistics(network: nn.Module, statistics: Mapping[str, LayerStatistics]) -> None:
+    """Freeze every instance norm of ``network``.
+
+    Raises
+    ------
+    ModelError
+        If the names in ``statistics`` are not exactly those of the network's norms.
+    """
+    layers = norm_layers(network)
+    require_same_names(layers, statistics)
+    for name, layer in layers.items():
+        layer.freeze(statistics[name])
+
+
+def thaw_statistics(network: nn.Module) -> None:
+    """Give every instance norm of ``network`` its live statistics back."""
+    for layer in norm_layers(network).values():
+        layer.thaw()
+
+
+def require_same_names(
+    layers: Mapping[str, nn.Module], statistics: Mapping[str, LayerStatistics]
+) -> None:
+    """Raise ModelError unless ``statistics`` names exactly the norms in ``layers``."""
+    if wrong := sorted(set(layers) ^ set(statistics)):
+        raise ModelError(
+            f"Statistics do not fit the network: norm {wrong[0]!r} is on one side only."
+        )
+
+
+@torch.inference_mode()
+def pooled_statistics(network: nn.Module, batch: Tensor) -> dict[str, LayerStatistics]:
+    """Return each norm's statistics when all of ``batch`` is normalised together, layer by layer.
+
+    Parameters
+    ----------
+    network
+        Put back to its live statistics afterwards.
+    batch
+        (N, C, H, W) tiles in [-1, 1].
+    """
+    layers = norm_layers(network)
+    for layer in layers.values():
+        layer.pool()
+    try:
+        network(batch)
+        return {
+            name: LayerStatistics(layer.frozen_mean.clone(), layer.frozen_var.clone())
+            for name, layer in layers.items()
+        }
+    finally:
+        thaw_statistics(network)
+
+
+@contextmanager
+def observing(
+    network: nn.Module, observer: Callable[[str, Tensor, Tensor, int], None]
+) -> Iterator[None]:
+    """Tell ``observer`` (name, mean, variance, positions) of every norm while the context lasts."""
+
+    def bound(name: str) -> Observer:
+        return lambda mean, var, count: observer(name, mean, var, count)
+
+    layers = norm_layers(network)
+    for name, layer in layers.items():
+        layer.observer = bound(name)
+    try:
+        yield
+    finally:
+        for layer in layers.values():
+            layer.observer = None

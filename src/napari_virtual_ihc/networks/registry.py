@@ -1,0 +1,62 @@
+"""Networks by name, built from the JSON arguments that a model card stores."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
+from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig
+from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
+from napari_virtual_ihc.networks.unet import UnetConfig, UnetGenerator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+Config = ResnetConfig | UnetConfig | PatchGanConfig | ProjectionConfig
+
+architectures: dict[str, tuple[type[Any], type[Any]]] = {
+    "resnet": (ResnetConfig, ResnetGenerator),
+    "unet": (UnetConfig, UnetGenerator),
+    "patchgan": (PatchGanConfig, PatchGan),
+    "projection": (ProjectionConfig, PatchProjection),
+}
+
+
+def configure(name: str, arguments: Mapping[str, Any]) -> Config:
+    """Return the configuration of architecture ``name`` with ``arguments`` (JSON values).
+
+    Raises
+    ------
+    ModelError
+        If the architecture is unknown, or an argument is unknown or of the wrong kind.
+    """
+    if name not in architectures:
+        raise ModelError(f"Architecture {name!r} is unknown; known are {', '.join(architectures)}.")
+    kind = architectures[name][0]
+    if unknown := sorted(set(arguments) - {field.name for field in fields(kind)}):
+        raise ModelError(f"Architecture {name!r} has no argument {unknown[0]!r}.")
+    try:
+        config: Config = TypeAdapter(kind).validate_python(dict(arguments))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ModelError(f"Architecture {name!r}, argument {field!r}: {first['msg']}.") from error
+    return config
+
+
+def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """Return a freshly initialised network; raises as `configure` does."""
+    config = configure(name, arguments)
+    network: nn.Module = architectures[name][1](config)
+    return network
+
+
+def describe(config: Config) -> dict[str, Any]:
+    """Return ``config`` as JSON values, so that ``configure`` gives it back."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(config).items()}
