@@ -1,0 +1,64 @@
+"""What damaged files make third-party decoders raise, and how to keep those decoders quiet."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import warnings
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOREIGN_ERRORS: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""Everything tifffile, imagecodecs, zarr and pydicom were seen to raise on damaged input.
+
+Interrupts, exits and this package's own errors are not among them.
+"""
+
+_NOISY = ("tifffile", "pydicom", "PIL", "zarr")
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep the readers' own log records and warnings from the user while a file is opened."""
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    for logger in loggers:
+        logger.addFilter(_drop)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_drop)
+
+
+def _drop(_record: logging.LogRecord) -> bool:
+    return False
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's text, short enough to end a sentence."""
+    lines = str(error).strip().splitlines()
+    text = lines[0].strip().rstrip(".") if lines else type(error).__name__
+    return text if len(text) <= 160 else text[:157] + "..."

@@ -1,0 +1,1 @@
+"""One reader per family of files; each turns a path into an :class:`Opened`."""
