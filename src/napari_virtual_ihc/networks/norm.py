@@ -94,9 +94,11 @@ class FreezableInstanceNorm(nn.Module):
         self.mode = "pooled"
 
     def thaw(self) -> None:
-        """Return to the statistics of each sample."""
+        """Return to the statistics of each sample, forgetting any given ones."""
         self.mode = "live"
         self._maps = None
+        self.frozen_mean = torch.zeros_like(self.frozen_mean)
+        self.frozen_var = torch.ones_like(self.frozen_var)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` normalised, in its own dtype."""
@@ -113,7 +115,7 @@ class FreezableInstanceNorm(nn.Module):
         if self.mode == "pooled":
             var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
             self.frozen_mean, self.frozen_var = mean.detach(), var.detach()
-            return F.batch_norm(x, mean, var, eps=self.eps)
+            return F.batch_norm(x, None, None, training=True, eps=self.eps)
         assert self._maps is not None
         mean_map, inverse_std = self._maps(x.shape[2], x.shape[3])
         return (x - mean_map) * inverse_std

@@ -1,0 +1,157 @@
+"""ASP: adaptive supervised PatchNCE (Li et al.: Adaptive Supervised PatchNCE Loss, MICCAI 2023).
+
+Neighbouring sections never match pixel by pixel. ASP contrasts the virtual stain with the real
+one at the same place, and trusts each pair of patches as far as the two resemble each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from napari_virtual_ihc.losses.adaptive_nce import (
+    AspSchedule,
+    Lookup,
+    Scheduler,
+    adaptive_patch_nce,
+)
+from napari_virtual_ihc.losses.gaussian_pyramid import WEIGHTS, pyramid_l1
+from napari_virtual_ihc.methods.contrastive import (
+    ContrastiveMethod,
+    ContrastiveRecipe,
+    Translation,
+)
+from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from napari_virtual_ihc.methods.base import Batch
+
+
+class AspRecipe(ContrastiveRecipe):
+    """Switches of ASP; the defaults are the published launchers' (30 + 10 epochs, 1/10/10/10)."""
+
+    n_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
+    spectral_norm: bool = Field(default=True, description="Spectral norm on every conv of G, D.")
+    ndf: int = Field(default=32, ge=1, description="Channels of the discriminator's first layer.")
+    n_layers_d: int = Field(default=5, ge=1, description="Stages of the discriminator.")
+    lambda_nce: float = Field(default=10.0, ge=0, description="Weight of PatchNCE.")
+    lambda_asp: float = Field(
+        default=10.0, ge=0, description="Weight of adaptive supervised PatchNCE; 0 is 'w/o SP'."
+    )
+    asp_scheduler: Scheduler = Field(
+        default="lambda", description="How trust in all pairs falls with time; none is plain SP."
+    )
+    asp_lookup: Lookup = Field(
+        default="linear", description="Weight of a pair of patches by its similarity."
+    )
+    lambda_gp: float = Field(
+        default=10.0, ge=0, description="Weight of the Gaussian pyramid; 0 is 'w/o GP'."
+    )
+    gp_weights: tuple[float, ...] = Field(
+        default=WEIGHTS, description="Weight of each pyramid level, full resolution first."
+    )
+
+
+class Asp(ContrastiveMethod[AspRecipe]):
+    """G minimises GAN + NCE(x → ŷ) + NCE(y → G(y)) + ASP(y → ŷ) + GP(y, ŷ) (eq. 5), a plain sum.
+
+    The two NCE terms are not halved, unlike CUT. Each term draws its own patches. The paper
+    writes the schedule as g = 1 − p; here p falls from 1, when all pairs count alike.
+    """
+
+    name: ClassVar[str] = "asp"
+    title: ClassVar[str] = "ASP (Li et al. 2023)"
+    recipe_type: ClassVar[type[Recipe]] = AspRecipe
+    presets: ClassVar[Mapping[str, Recipe]] = {
+        "paper": AspRecipe(),
+        "demo": AspRecipe(
+            n_epochs=30,
+            n_epochs_decay=20,
+            batch_size=4,
+            crop_size=128,
+            ngf=24,
+            ndf=16,
+            n_layers_d=3,
+            spectral_norm=False,
+            nce_idt=False,
+            nce_layers=(0, 4, 8, 12, 16),
+            num_patches=64,
+            netf_width=64,
+            lambda_nce=1,
+            lambda_asp=1,
+            lambda_gp=100,
+            gp_weights=(0.5, 0.5, 0.5, 1, 1, 1, 1),
+            statistics="batch",
+            augmentation=Augmentation(
+                turn=True,
+                scale=0.15,
+                stain=0.3,
+                hue=0.06,
+                light=0.03,
+                blur=1.0,
+                sharpen=0.5,
+                noise=3,
+                per_batch=True,
+            ),
+        ),
+        "smoke": AspRecipe(
+            n_epochs=3,
+            n_epochs_decay=1,
+            batch_size=2,
+            crop_size=64,
+            ngf=8,
+            n_blocks=2,
+            ndf=8,
+            n_layers_d=2,
+            nce_layers=(0, 4, 8, 12),
+            num_patches=64,
+            netf_width=32,
+            augmentation=Augmentation(turn=True),
+        ),
+    }
+    discriminator_layout: Literal["asp", "cut"] = "asp"
+    contrasts_ihc = True
+
+    def generator_losses(self, translation: Translation, batch: Batch) -> dict[str, Tensor]:
+        """Return the weighted terms of eq. 5; a term whose weight is 0 is left out."""
+        recipe = self.recipe
+        terms = {"GAN": self.adversarial(translation.fake)}
+        queries = self.encode_queries(translation)
+        if recipe.lambda_nce:
+            nce = self.contrast("NCE", queries.fake, translation.he_maps, batch)
+            terms["NCE"] = nce * recipe.lambda_nce
+        if recipe.lambda_nce and queries.identity is not None:
+            identity = self.contrast("NCE_Y", queries.identity, translation.ihc_maps, batch)
+            terms["NCE_Y"] = identity * recipe.lambda_nce
+        if recipe.lambda_asp:
+            asp = self._adaptive(queries.fake, translation.ihc_maps, batch)
+            terms["ASP"] = asp * recipe.lambda_asp
+        if recipe.lambda_gp:
+            pyramid = pyramid_l1(translation.fake, batch.ihc, recipe.gp_weights)
+            terms["GP"] = pyramid * recipe.lambda_gp
+        return terms
+
+    def _adaptive(self, queries: list[Tensor], keys: list[Tensor], batch: Batch) -> Tensor:
+        """Contrast ŷ with y, each pair weighted by its present similarity (eq. 3 and 4)."""
+        recipe = self.recipe
+        schedule = AspSchedule(
+            recipe.asp_scheduler, recipe.asp_lookup, recipe.n_epochs, recipe.n_epochs_decay
+        )
+
+        def weighted(query: Tensor, key: Tensor, images: int) -> Tensor:
+            return adaptive_patch_nce(
+                query,
+                key,
+                schedule,
+                batch.epoch,
+                images=images,
+                temperature=recipe.nce_temperature,
+                all_negatives=recipe.all_negatives,
+            )
+
+        return self.contrast("ASP", queries, keys, batch, weighted)

@@ -1,0 +1,101 @@
+"""What a published method is to the loop: a recipe, networks, and one training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from napari_virtual_ihc.methods.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step sees.
+
+    Attributes
+    ----------
+    he, ihc
+        (B, 3, H, W) float32 in [-1, 1]; pixel-aligned where the recipe asks for pairs.
+    names
+        File names of the pictures, for messages.
+    step
+        0-based step.
+    epoch
+        1-based epoch, as schedules count.
+    generator
+        CPU source of every random draw of the step, seeded from (seed, step).
+    """
+
+    he: Tensor
+    ihc: Tensor
+    names: tuple[str, ...]
+    step: int
+    epoch: int
+    generator: torch.Generator
+
+
+class Engine(Protocol):
+    """How a step reaches gradients and weights; the loop decides precision, clipping, devices."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of ``loss``."""
+
+    def step(self, optimiser: Optimizer) -> None:
+        """Let ``optimiser`` change its weights."""
+
+
+class Method(Protocol):
+    """A published method, ready to train.
+
+    Attributes
+    ----------
+    name
+        Name on the command line and in the registry.
+    title
+        Name of the paper's method, with authors and year.
+    recipe_type
+        Its recipe class, whose fields are the ablation switches.
+    presets
+        Recipes by name; ``paper`` and ``smoke`` always exist.
+    networks
+        Trained networks by the paper's letters; the loop may replace them by wrapped ones.
+    optimisers
+        Optimisers by the same letters, each group with its ``initial_lr``.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    recipe_type: ClassVar[type[Recipe]]
+    presets: ClassVar[Mapping[str, Recipe]]
+    networks: dict[str, nn.Module]
+    optimisers: dict[str, Optimizer]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The settings it was built with."""
+
+    @classmethod
+    def build(cls, recipe: Recipe, seed: int) -> Self:
+        """Build the networks with weights drawn from ``seed``, and their optimisers.
+
+        Raises
+        ------
+        UsageError
+            If the recipe is another method's.
+        """
+
+    def training_step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+        """Do one step and return the named losses, detached scalars."""
+
+    def generator(self) -> nn.Module:
+        """Return the network that translates H&E to IHC."""
+
+    def architecture(self) -> tuple[str, dict[str, object]]:
+        """Return the generator's architecture name and arguments, as a model card stores them."""

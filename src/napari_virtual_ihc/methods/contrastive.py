@@ -1,0 +1,320 @@
+"""What CUT and its heirs share: generator, discriminator, projection head and their two steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from napari_virtual_ihc.errors import UsageError
+from napari_virtual_ihc.losses.gan import GanMode, discriminator_loss, gan_loss
+from napari_virtual_ihc.losses.patch_nce import patch_nce
+from napari_virtual_ihc.methods.recipe import Recipe
+from napari_virtual_ihc.networks.init import InitKind, initialise
+from napari_virtual_ihc.networks.norm import norm_layers
+from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
+from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig, sample_ids
+from napari_virtual_ihc.networks.registry import describe
+from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator, tap_channels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_virtual_ihc.methods.base import Batch, Engine
+
+Maps = list[Tensor]
+PatchLoss = Callable[[Tensor, Tensor, int], Tensor]
+IdSource = Callable[[str, Sequence[Tensor], torch.Generator], list[Tensor]]
+
+
+class ContrastiveRecipe(Recipe):
+    """Switches of every method that stands on CUT (Park et al. 2020)."""
+
+    ngf: int = Field(default=64, ge=1, description="Channels of the generator's first layer.")
+    n_blocks: int = Field(default=9, ge=0, description="Residual blocks of the generator.")
+    antialias: bool = Field(default=True, description="Blur before every decimation.")
+    antialias_up: bool = Field(default=True, description="Blur after every upsampling.")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout in residual blocks.")
+    spectral_norm: bool = Field(default=False, description="Spectral norm on every conv of G, D.")
+    ndf: int = Field(default=64, ge=1, description="Channels of the discriminator's first layer.")
+    n_layers_d: int = Field(default=3, ge=1, description="Stages of the discriminator.")
+    init: InitKind = Field(default="xavier", description="Distribution of initial weights.")
+    init_gain: float = Field(default=0.02, gt=0, description="Gain of initial weights.")
+    gan_mode: GanMode = Field(default="lsgan", description="Adversarial loss.")
+    lambda_gan: float = Field(default=1.0, ge=0, description="Weight of the adversarial loss.")
+    lambda_nce: float = Field(default=1.0, ge=0, description="Weight of PatchNCE.")
+    nce_idt: bool = Field(default=True, description="Also contrast real IHC with its translation.")
+    nce_layers: tuple[int, ...] = Field(
+        default=(0, 4, 8, 12, 16), description="Generator layers whose features are contrasted."
+    )
+    nce_temperature: float = Field(default=0.07, gt=0, description="Temperature τ of PatchNCE.")
+    num_patches: int = Field(default=256, ge=1, description="Patches per layer and picture.")
+    netf_width: int = Field(default=256, ge=1, description="Width of the projection head.")
+    netf: Literal["mlp_sample", "sample"] = Field(
+        default="mlp_sample", description="Project features by an MLP, or take them as they are."
+    )
+    all_negatives: bool = Field(
+        default=False, description="Negatives from the whole batch, not the same picture."
+    )
+    legacy_l2norm: bool = Field(
+        default=False, description="CUT's v / (‖v‖ + ε), whose gradient at 0 is not a number."
+    )
+    statistics: Literal["sample", "batch"] = Field(
+        default="sample",
+        description="Instance norm over each crop (papers), or over the batch together, which "
+        "prepares for the frozen statistics of a whole slide.",
+    )
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One forward pass of the generator.
+
+    Attributes
+    ----------
+    fake, identity
+        G(x), and G(y) where the identity term is on.
+    he_maps, ihc_maps
+        Encoder features of x and of y, without gradient: the keys of every contrast.
+    flipped
+        Whether G saw a mirrored x.
+    """
+
+    fake: Tensor
+    identity: Tensor | None
+    he_maps: Maps
+    ihc_maps: Maps
+    flipped: bool = False
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Encoder features of G(x) and, where the identity term is on, of G(y)."""
+
+    fake: Maps
+    identity: Maps | None
+
+
+R = TypeVar("R", bound=ContrastiveRecipe)
+
+
+class ContrastiveMethod(ABC, Generic[R]):
+    """Generator G, discriminator D and projection head F, stepped as in CUT.
+
+    Each step: translate; D learns to tell ŷ from y; then G and F learn together, D frozen.
+    Key features come from the translating pass itself: they carry no gradient, so that the
+    separate encoder passes of the public code would give the same numbers again.
+    """
+
+    contrasts_ihc = False
+
+    recipe_type: ClassVar[type[Recipe]]
+
+    def __init__(self, recipe: R, seed: int) -> None:
+        self.recipe = recipe
+        self.draw_ids: IdSource = self._fresh_ids
+        self.networks = self._build(seed)
+        self.optimisers = {
+            name: self._adam(network)
+            for name, network in self.networks.items()
+            if any(True for _ in network.parameters())
+        }
+
+    @classmethod
+    def build(cls, recipe: Recipe, seed: int) -> Self:
+        """Return the method with fresh networks and optimisers; UsageError for a foreign recipe."""
+        if not isinstance(recipe, cls.recipe_type):
+            raise UsageError(f"A {type(recipe).__name__} is not a recipe of {cls.__name__}.")
+        return cls(cast("R", recipe), seed)
+
+    def _build(self, seed: int) -> dict[str, nn.Module]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self._build_networks()
+
+    def _build_networks(self) -> dict[str, nn.Module]:
+        recipe = self.recipe
+        channels = tap_channels(self.generator_config, recipe.nce_layers)
+        head = ProjectionConfig(
+            channels, recipe.netf_width, recipe.netf == "mlp_sample", recipe.legacy_l2norm
+        )
+        networks: dict[str, nn.Module] = {
+            "G": ResnetGenerator(self.generator_config),
+            "D": PatchGan(self.discriminator_config),
+            "F": PatchProjection(head),
+        }
+        for network in networks.values():
+            initialise(network, recipe.init, recipe.init_gain)
+        if recipe.statistics == "batch":
+            for layer in norm_layers(networks["G"]).values():
+                layer.pool()
+        return networks
+
+    def _adam(self, network: nn.Module) -> Optimizer:
+        recipe = self.recipe
+        group = {"params": list(network.parameters()), "initial_lr": recipe.lr}
+        return Adam([group], lr=recipe.lr, betas=(recipe.beta1, recipe.beta2))
+
+    @property
+    def generator_config(self) -> ResnetConfig:
+        """Shape of G."""
+        recipe = self.recipe
+        return ResnetConfig(
+            ngf=recipe.ngf,
+            n_blocks=recipe.n_blocks,
+            dropout=recipe.dropout,
+            antialias=recipe.antialias,
+            antialias_up=recipe.antialias_up,
+            spectral=recipe.spectral_norm,
+        )
+
+    @property
+    def discriminator_config(self) -> PatchGanConfig:
+        """Shape of D."""
+        recipe = self.recipe
+        return PatchGanConfig(
+            ndf=recipe.ndf,
+            n_layers=recipe.n_layers_d,
+            antialias=recipe.antialias,
+            spectral=recipe.spectral_norm,
+            layout=self.discriminator_layout,
+        )
+
+    discriminator_layout: Literal["asp", "cut"] = "cut"
+
+    def generator(self) -> nn.Module:
+        """Return G."""
+        return self.networks["G"]
+
+    def architecture(self) -> tuple[str, dict[str, object]]:
+        """Return the name and arguments of G's architecture."""
+        return "resnet", describe(self.generator_config)
+
+    def training_step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
+        """Do one step of D, then one of G and F; return the named losses."""
+        translation = self.translate(batch)
+        losses = self._discriminator_step(translation, batch, engine)
+        terms = self._generator_step(translation, batch, engine)
+        return {name: value.detach() for name, value in (losses | terms).items()}
+
+    def _discriminator_step(
+        self, translation: Translation, batch: Batch, engine: Engine
+    ) -> dict[str, Tensor]:
+        judge, optimiser = self.networks["D"], self.optimisers["D"]
+        optimiser.zero_grad(set_to_none=True)
+        loss = discriminator_loss(
+            judge(translation.fake.detach()), judge(batch.ihc), self.recipe.gan_mode
+        )
+        engine.backward(loss)
+        engine.step(optimiser)
+        return {"D": loss}
+
+    def _generator_step(
+        self, translation: Translation, batch: Batch, engine: Engine
+    ) -> dict[str, Tensor]:
+        learning = [self.optimisers[name] for name in ("G", "F") if name in self.optimisers]
+        for optimiser in learning:
+            optimiser.zero_grad(set_to_none=True)
+        with frozen(self.networks["D"]):
+            terms = self.generator_losses(translation, batch)
+            total = torch.stack(list(terms.values())).sum()
+            engine.backward(total)
+        for optimiser in learning:
+            engine.step(optimiser)
+        return terms | {"G": total}
+
+    @abstractmethod
+    def generator_losses(self, translation: Translation, batch: Batch) -> dict[str, Tensor]:
+        """Return the weighted terms whose plain sum G and F minimise."""
+
+    def translate(self, batch: Batch) -> Translation:
+        """Run G on the batch, its encoder features tapped on the way."""
+        if self.recipe.nce_idt:
+            (*he_maps, fake), (*ihc_maps, identity) = self._run([batch.he, batch.ihc], whole=True)
+            return Translation(fake, identity, detached(he_maps), detached(ihc_maps))
+        ((*he_maps, fake),) = self._run([batch.he], whole=True)
+        ihc_maps = self.encode_quietly(batch.ihc) if self.contrasts_ihc else []
+        return Translation(fake, None, detached(he_maps), ihc_maps)
+
+    def encode_queries(self, translation: Translation) -> Queries:
+        """Return the encoder features of what G made, with gradient."""
+        if translation.identity is None:
+            return Queries(self._run([translation.fake])[0], None)
+        fake, identity = self._run([translation.fake, translation.identity])
+        return Queries(fake, identity)
+
+    def encode_quietly(self, images: Tensor) -> Maps:
+        """Return encoder features without gradient."""
+        with torch.no_grad():
+            return self._run([images])[0]
+
+    def _run(self, parts: list[Tensor], *, whole: bool = False) -> list[Maps]:
+        """Run G on several image batches, at once where its statistics are per sample."""
+        network = cast("ResnetGenerator", self.networks["G"])
+        taps = self.recipe.nce_layers
+        if self.recipe.statistics == "batch":
+            return [network.features(part, taps, whole=whole) for part in parts]
+        joint = network.features(torch.cat(parts), taps, whole=whole)
+        sizes = [len(part) for part in parts]
+        shares = [torch.split(tap, sizes) for tap in joint]
+        return [list(maps) for maps in zip(*shares, strict=True)]
+
+    def adversarial(self, fake: Tensor) -> Tensor:
+        """Return λ_GAN times the loss of D taking ŷ for real."""
+        loss = gan_loss(self.networks["D"](fake), real=True, mode=self.recipe.gan_mode)
+        return loss.mean() * self.recipe.lambda_gan
+
+    def contrast(
+        self,
+        term: str,
+        queries: Maps,
+        keys: Maps,
+        batch: Batch,
+        patch_loss: PatchLoss | None = None,
+    ) -> Tensor:
+        """Return the mean over taps of the mean patch loss, at freshly drawn positions."""
+        head = self.networks["F"]
+        ids = self.draw_ids(term, keys, batch.generator)
+        with torch.no_grad():
+            references = head(keys, ids)
+        images = len(batch.he)
+        loss = patch_loss or self._patch_nce
+        pairs = zip(head(queries, ids), references, strict=True)
+        return torch.stack([loss(q, k, images).mean() for q, k in pairs]).mean()
+
+    def _patch_nce(self, query: Tensor, key: Tensor, images: int) -> Tensor:
+        recipe = self.recipe
+        return patch_nce(
+            query,
+            key,
+            images=images,
+            temperature=recipe.nce_temperature,
+            all_negatives=recipe.all_negatives,
+        )
+
+    def _fresh_ids(
+        self, term: str, maps: Sequence[Tensor], generator: torch.Generator
+    ) -> list[Tensor]:
+        return sample_ids(maps, self.recipe.num_patches, generator)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Let ``network`` pass gradients on without collecting any while the context lasts."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+def detached(maps: Maps) -> Maps:
+    """Return feature maps cut from their graph."""
+    return [feature.detach() for feature in maps]

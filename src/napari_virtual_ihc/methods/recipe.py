@@ -1,0 +1,139 @@
+"""Recipes: the settings of a method as one frozen model, its fields the ablation switches."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_virtual_ihc.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCHEMA = "virtual-ihc/recipe/1"
+
+
+class Augmentation(BaseModel):
+    """Changes drawn anew for each crop; geometry is shared by the pair, appearance is H&E only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    flip: bool = Field(default=True, description="Mirror the pair left to right half of the time.")
+    turn: bool = Field(default=False, description="Turn the pair by multiples of 90 degrees.")
+    scale: float = Field(
+        default=0.0, ge=0, lt=1, description="Zoom the pair by up to this share, in or out."
+    )
+    stain: float = Field(
+        default=0.0, ge=0, description="Spread (log) of hematoxylin and eosin amounts."
+    )
+    hue: float = Field(
+        default=0.0, ge=0, le=0.3, description="Spread of the stains' own colours, OD unit vectors."
+    )
+    light: float = Field(
+        default=0.0, ge=0, description="Spread of lamp colour and brightness, optical density."
+    )
+    blur: float = Field(
+        default=0.0, ge=0, description="Largest standard deviation of focus blur, pixels."
+    )
+    sharpen: float = Field(default=0.0, ge=0, description="Largest amount of unsharp masking.")
+    noise: float = Field(default=0.0, ge=0, description="Largest sensor noise, grey levels.")
+    per_batch: bool = Field(
+        default=False,
+        description="Draw the appearance once per batch, as if its crops came from one slide.",
+    )
+
+
+class Recipe(BaseModel):
+    """Settings that every method has; a method adds its own switches."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_epochs: int = Field(default=30, ge=1, description="Epochs at the full learning rate.")
+    n_epochs_decay: int = Field(
+        default=10, ge=0, description="Epochs over which the learning rate falls linearly."
+    )
+    batch_size: int = Field(default=1, ge=1, description="Crops per step.")
+    load_size: int | None = Field(
+        default=None, ge=8, description="Resize pictures to this side first; none keeps them."
+    )
+    crop_size: int = Field(default=512, ge=8, multiple_of=4, description="Side of a crop, pixels.")
+    aligned: bool = Field(
+        default=True, description="Draw true pairs; otherwise H&E and IHC independently."
+    )
+    lr: float = Field(default=2e-4, gt=0, description="Learning rate of the generator.")
+    beta1: float = Field(default=0.5, ge=0, lt=1, description="First moment decay of Adam.")
+    beta2: float = Field(default=0.999, ge=0, lt=1, description="Second moment decay of Adam.")
+    clip_norm: float | None = Field(
+        default=None, gt=0, description="Largest gradient norm; none does not clip."
+    )
+    augmentation: Augmentation = Field(default=Augmentation(), description="Random changes.")
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of the whole training."""
+        return self.n_epochs + self.n_epochs_decay
+
+    def lr_factor(self, epoch: int) -> float:
+        """Return the linear policy's factor for the 1-based ``epoch``.
+
+        1 − max(0, e − n_epochs) / (n_epochs_decay + 1), as CUT and pix2pix schedule it.
+        """
+        return 1.0 - max(0, epoch - self.n_epochs) / (self.n_epochs_decay + 1)
+
+    def epoch_of(self, step: int, steps: int) -> int:
+        """Return the 1-based epoch of 0-based ``step`` when the training has ``steps``."""
+        return min(self.total_epochs, 1 + step * self.total_epochs // steps)
+
+    def with_settings(self, settings: Iterable[str]) -> Self:
+        """Return the recipe with ``field=value`` settings applied (dots reach into groups).
+
+        Raises
+        ------
+        UsageError
+            If a field does not exist or its value is not allowed; the sentence names it.
+        """
+        content = self.model_dump(mode="json")
+        for setting in settings:
+            field, equals, value = setting.partition("=")
+            if not equals:
+                raise UsageError(f"Setting {setting!r} is not of the form field=value.")
+            _place(content, field, value)
+        return read_recipe(type(self), content)
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def read_recipe(kind: type[R], content: dict[str, Any]) -> R:
+    """Return a recipe from JSON values.
+
+    Raises
+    ------
+    UsageError
+        If a field is unknown, missing or wrong; the sentence names it.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"Recipe field {field!r}: {first['msg']}.") from error
+
+
+def _place(content: dict[str, Any], field: str, value: str) -> None:
+    *groups, name = field.split(".")
+    place: Any = content
+    for group in groups:
+        place = place.get(group) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or name not in place:
+        raise UsageError(f"Recipe field {field!r} does not exist.")
+    place[name] = _value(value)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"True": True, "False": False, "None": None}.get(text, text)

@@ -1,0 +1,52 @@
+"""Methods by name: ours in one dict, third parties' through an entry point group."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.errors import UsageError
+from napari_virtual_ihc.methods.asp import Asp
+from napari_virtual_ihc.methods.cut import Cut
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.methods.base import Method
+    from napari_virtual_ihc.methods.recipe import Recipe
+
+GROUP = "napari_virtual_ihc.methods"
+_OURS: dict[str, type[Method]] = {Cut.name: Cut, Asp.name: Asp}
+
+
+def methods() -> dict[str, type[Method]]:
+    """Return all installed methods by name; ours cannot be replaced by another package's."""
+    theirs = {entry.name: entry.load() for entry in entry_points(group=GROUP)}
+    return theirs | _OURS
+
+
+def method_named(name: str) -> type[Method]:
+    """Return the method ``name``.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed; the sentence lists what is.
+    """
+    known = methods()
+    if name not in known:
+        raise UsageError(f"Method {name!r} is unknown; installed are {', '.join(sorted(known))}.")
+    return known[name]
+
+
+def preset(method: type[Method], name: str) -> Recipe:
+    """Return the recipe ``name`` of ``method``.
+
+    Raises
+    ------
+    UsageError
+        If the method has no such preset; the sentence lists its presets.
+    """
+    if name not in method.presets:
+        raise UsageError(
+            f"Method {method.name!r} has no preset {name!r}; it has {', '.join(method.presets)}."
+        )
+    return method.presets[name]

@@ -1,0 +1,209 @@
+"""What every method in the registry promises to the loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from napari_virtual_ihc.errors import UsageError
+from napari_virtual_ihc.methods.asp import Asp, AspRecipe
+from napari_virtual_ihc.methods.base import Batch
+from napari_virtual_ihc.methods.cut import Cut, CutRecipe
+from napari_virtual_ihc.methods.recipe import read_recipe
+from napari_virtual_ihc.methods.registry import method_named, methods, preset
+from napari_virtual_ihc.networks.registry import build
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from napari_virtual_ihc.methods.base import Method
+
+
+class Plain:
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()
+
+    def step(self, optimiser: Optimizer) -> None:
+        optimiser.step()
+
+
+class OnlyD(Plain):
+    """Lets only the first optimiser that steps (the discriminator's) change weights."""
+
+    def __init__(self) -> None:
+        self.stepped: list[Optimizer] = []
+
+    def step(self, optimiser: Optimizer) -> None:
+        if not self.stepped:
+            optimiser.step()
+        self.stepped.append(optimiser)
+
+
+def batch(size: int = 64, count: int = 2, seed: int = 0, epoch: int = 1) -> Batch:
+    source = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, count, 3, size, size, generator=source) * 2 - 1
+    return Batch(images[0], images[1], ("a",) * count, 0, epoch, source)
+
+
+@pytest.fixture(params=sorted(methods()))
+def method(request: pytest.FixtureRequest) -> Method:
+    kind = methods()[request.param]
+    return kind.build(kind.presets["smoke"], seed=1)
+
+
+def weights(method: Method) -> dict[str, dict[str, Tensor]]:
+    return {
+        letter: {k: v.detach().clone() for k, v in network.named_parameters()}
+        for letter, network in method.networks.items()
+    }
+
+
+def changed(method: Method, before: dict[str, dict[str, Tensor]]) -> set[str]:
+    after = weights(method)
+    return {
+        letter
+        for letter, tensors in before.items()
+        if any(not torch.equal(tensor, after[letter][key]) for key, tensor in tensors.items())
+    }
+
+
+def test_one_step_changes_every_network_and_names_finite_losses(method: Method) -> None:
+    before = weights(method)
+    losses = method.training_step(batch(), Plain())
+    assert changed(method, before) == set(method.networks)
+    assert all(loss.isfinite() and loss.ndim == 0 for loss in losses.values())
+    assert not any(loss.requires_grad for loss in losses.values())
+
+
+def test_the_discriminators_step_changes_nothing_else(method: Method) -> None:
+    before = weights(method)
+    engine = OnlyD()
+    method.training_step(batch(), engine)
+    assert changed(method, before) == {"D"}
+    assert engine.stepped[0] is method.optimisers["D"]
+
+
+def test_a_step_depends_on_the_seed_alone(method: Method) -> None:
+    again = type(method).build(method.recipe, seed=1)
+    first = method.training_step(batch(seed=3), Plain())
+    second = again.training_step(batch(seed=3), Plain())
+    assert {k: v.item() for k, v in first.items()} == {k: v.item() for k, v in second.items()}
+
+
+def test_the_generator_is_rebuilt_from_its_architecture(method: Method) -> None:
+    name, arguments = method.architecture()
+    network = build(name, arguments)
+    network.load_state_dict(method.generator().state_dict())
+
+
+def test_every_method_has_the_presets_that_all_have() -> None:
+    for kind in methods().values():
+        assert {"paper", "smoke"} <= set(kind.presets)
+        assert all(isinstance(recipe, kind.recipe_type) for recipe in kind.presets.values())
+
+
+def test_every_switch_says_what_it_does() -> None:
+    for kind in methods().values():
+        missing = [n for n, f in kind.recipe_type.model_fields.items() if not f.description]
+        assert missing == []
+
+
+def test_recipes_survive_json() -> None:
+    for kind in methods().values():
+        for recipe in kind.presets.values():
+            assert read_recipe(kind.recipe_type, recipe.model_dump(mode="json")) == recipe
+
+
+def test_settings_reach_into_groups() -> None:
+    recipe = AspRecipe().with_settings(
+        ["lambda_gp=25", "augmentation.blur=0.5", "asp_scheduler=sigmoid", "nce_layers=[0,4]"]
+    )
+    assert recipe.lambda_gp == 25
+    assert recipe.augmentation.blur == 0.5
+    assert recipe.asp_scheduler == "sigmoid"
+    assert recipe.nce_layers == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("lambda_gp", "field=value"),
+        ("lambda_gq=1", "lambda_gq"),
+        ("lambda_gp=-1", "lambda_gp"),
+        ("augmentation.fog=1", r"augmentation\.fog"),
+        ("ngf.x=1", r"ngf\.x"),
+        ("asp_scheduler=never", "asp_scheduler"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        AspRecipe().with_settings([setting])
+
+
+def test_unknown_names_are_refused_with_what_there_is() -> None:
+    with pytest.raises(UsageError, match="asp, cut"):
+        method_named("gan")
+    with pytest.raises(UsageError, match="paper"):
+        preset(method_named("asp"), "best")
+    with pytest.raises(UsageError, match="not a recipe of Asp"):
+        Asp.build(CutRecipe(), 0)
+
+
+@pytest.mark.parametrize("scheduler", ["none", "zero", "linear", "sigmoid", "lambda"])
+@pytest.mark.parametrize("lookup", ["uniform", "linear", "top", "bell"])
+def test_all_asp_schedules_train(scheduler: str, lookup: str) -> None:
+    settings = [f"asp_scheduler={scheduler}", f"asp_lookup={lookup}", "num_patches=8", "ngf=2"]
+    recipe = Asp.presets["smoke"].with_settings(settings)
+    losses = Asp.build(recipe, 0).training_step(batch(epoch=4), Plain())
+    assert losses["ASP"].isfinite()
+
+
+def test_switched_off_terms_are_gone_and_the_total_is_the_sum() -> None:
+    recipe = Asp.presets["smoke"].with_settings(["lambda_asp=0", "lambda_gp=0", "nce_idt=false"])
+    losses = Asp.build(recipe, 0).training_step(batch(), Plain())
+    assert set(losses) == {"D", "GAN", "NCE", "G"}
+    assert losses["G"].item() == pytest.approx((losses["GAN"] + losses["NCE"]).item())
+
+
+def test_cut_halves_both_contrasts_and_asp_does_not() -> None:
+    class Still(Plain):
+        def step(self, optimiser: Optimizer) -> None:
+            pass
+
+    shared = ["lambda_nce=1", "spectral_norm=false", "nce_idt=true", "num_patches=4096"]
+    cut = Cut.build(Cut.presets["smoke"].with_settings(shared), 0)
+    asp = Asp.build(Asp.presets["smoke"].with_settings(shared), 0)
+    asp.networks["G"].load_state_dict(cut.networks["G"].state_dict())
+    asp.networks["F"].load_state_dict(cut.networks["F"].state_dict())
+    halved, whole = (m.training_step(batch(), Still()) for m in (cut, asp))
+    assert 2 * halved["NCE"].item() == pytest.approx(whole["NCE"].item(), rel=1e-4)
+    assert 2 * halved["NCE_Y"].item() == pytest.approx(whole["NCE_Y"].item(), rel=1e-4)
+
+
+def test_flip_equivariance_mirrors_half_of_the_batches() -> None:
+    recipe = Cut.presets["smoke"].with_settings(["flip_equivariance=true", "nce_idt=false"])
+    method = Cut.build(recipe, 0)
+    passes = [method.translate(batch(seed=seed)) for seed in range(12)]
+    plain = Cut.build(recipe.with_settings(["flip_equivariance=false"]), 0)
+    flipped = [p.flipped for p in passes]
+    assert 2 < sum(flipped) < 10
+    for seed, p in enumerate(passes):
+        expected = batch(seed=seed).he
+        seen = expected.flip(3) if p.flipped else expected
+        torch.testing.assert_close(p.fake, plain.generator()(seen), rtol=1e-3, atol=1e-4)
+
+
+def test_batch_statistics_are_those_of_the_whole_batch() -> None:
+    recipe = Asp.presets["smoke"].with_settings(
+        ["statistics=batch", "nce_idt=true", "spectral_norm=false"]
+    )
+    method = Asp.build(recipe, 0)
+    both = batch(count=2)
+    fake = method.translate(both).fake
+    swapped = Batch(both.he.flip(0), both.ihc.flip(0), both.names, 0, 1, both.generator)
+    torch.testing.assert_close(method.translate(swapped).fake.flip(0), fake, rtol=1e-4, atol=1e-5)
+    alone = Batch(both.he[:1], both.ihc[:1], both.names, 0, 1, both.generator)
+    assert (method.translate(alone).fake - fake[:1]).abs().max() > 1e-3
