@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,7 @@ class TiffSource(ChunkSource):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = tifffile.TiffFile(path)
+        weakref.finalize(self, self._file.close)
         try:
             self.vendor = vendor_of(self._file.pages[0])
             pages = level_pages(self._file.pages, self.vendor)
@@ -108,10 +110,10 @@ class TiffSource(ChunkSource):
         if not data:
             return np.full((*plan.tile, 3 if plan.planes == 1 else 1), GLASS[0], np.uint8)
         _refuse_larger(data, page, plan.tile)
-        tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
-        pixels: NDArray[np.uint8] = page.decode(
-            data, index, **(tables if page.compression == JPEG else {})
-        )[0][0]
+        tables = {}
+        if page.compression == JPEG:
+            tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+        pixels: NDArray[np.uint8] = page.decode(data, index, **tables)[0][0]
         return _from_ycbcr(pixels) if page.compression == APERIO_YCBCR else pixels
 
     def _raw(self, plan: _Level, row: int) -> Pixels:
@@ -220,4 +222,5 @@ def _from_ycbcr(ycc: NDArray[np.uint8]) -> NDArray[np.uint8]:
     y, cb, cr = (ycc[..., band].astype(np.float32) for band in range(3))
     cb, cr = cb - 128, cr - 128
     rgb = np.stack((y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb), axis=-1)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    whole: NDArray[np.uint8] = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return whole
