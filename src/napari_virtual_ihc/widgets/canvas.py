@@ -1,0 +1,92 @@
+"""What lies over napari's canvas: banner, magnification, scale bar, overview."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_virtual_ihc.widgets import overlays
+from napari_virtual_ihc.widgets.camera import current_magnification, look_at, visible_box
+from napari_virtual_ihc.widgets.overview import Overview
+from napari_virtual_ihc.widgets.translate_model import magnification_text
+from napari_virtual_ihc.widgets.window import canvas_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.qt import QtViewer
+
+    from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+
+_CALM_MS = 80
+
+
+class CanvasDressing(QObject):
+    """Keeps overlays and overview in step with the camera of one viewer.
+
+    Parameters
+    ----------
+    viewer, window
+        The viewer and the canvas part of its window.
+    """
+
+    camera_moved = Signal()
+    """The camera moved or the canvas changed its size."""
+    camera_rested = Signal()
+    """Some time has passed since the last move."""
+
+    def __init__(self, viewer: ViewerModel, window: QtViewer) -> None:
+        super().__init__(window)
+        self._viewer_ref = weakref.ref(viewer)
+        self.overview = Overview(canvas_of(window))
+        self.overview.looked_at.connect(self._on_looked_at)
+        self._overview_wanted = True
+        self._in_um = False
+        self._calm = QTimer(self, singleShot=True, interval=_CALM_MS)
+        self._calm.timeout.connect(self.camera_rested)
+        camera = viewer.scene.camera.events
+        camera.center.connect(self._on_moved)
+        camera.zoom.connect(self._on_moved)
+        viewer.canvas.events.size.connect(self._on_resized)
+
+    @property
+    def _viewer(self) -> ViewerModel:
+        viewer = self._viewer_ref()
+        if viewer is None:
+            raise RuntimeError("The viewer of this canvas is gone.")
+        return viewer
+
+    def show_slide(self, entry: SlideEntry | None) -> None:
+        """Show overview, scale bar and magnification for the chosen slide."""
+        facts = None if entry is None else entry.facts
+        self._in_um = entry is not None and entry.slide.mpp is not None
+        if facts is not None:
+            self.overview.set_picture(facts.overview[..., :3], facts.size)
+        self.overview.setVisible(facts is not None and self._overview_wanted)
+        if entry is not None:
+            overlays.show_scale_bar(self._viewer)
+        self._on_moved()
+
+    def show_banner(self, text: str) -> None:
+        """Show ``text`` as the banner, or none where it is empty."""
+        overlays.show_banner(self._viewer, text)
+
+    def toggle_overview(self) -> None:
+        """Hide the overview, or show it again."""
+        self._overview_wanted = not self._overview_wanted
+        self.overview.setVisible(self._overview_wanted and self.overview.has_picture())
+
+    def _on_looked_at(self, y: float, x: float) -> None:
+        look_at(self._viewer, y, x)
+
+    def _on_moved(self, _event: object = None) -> None:
+        self.overview.set_view(visible_box(self._viewer))
+        text = magnification_text(current_magnification(self._viewer)) if self._in_um else ""
+        overlays.show_magnification(self._viewer, text)
+        self.camera_moved.emit()
+        self._calm.start()
+
+    def _on_resized(self, _event: object = None) -> None:
+        self.overview.place()
+        self._on_moved()

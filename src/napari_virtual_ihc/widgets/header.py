@@ -1,0 +1,107 @@
+"""The dock's head: which slide, its scale (asked for where missing), and the magnification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QDoubleValidator
+from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_virtual_ihc.widgets.camera import PRESETS, current_magnification, set_magnification
+from napari_virtual_ihc.widgets.look import row, tool_button
+from napari_virtual_ihc.widgets.translate_model import magnification_text, scale_text
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.widgets.session import Session
+    from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+
+_FINEST, _COARSEST = 0.01, 100.0
+
+
+class Header(QWidget):
+    """Slide chooser, µm/px and magnification presets of one session."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.slides = QComboBox()
+        self.slides.setToolTip("The H&E slide to work on")
+        self.slides.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.slides.setMinimumContentsLength(12)
+        self.scale = QLabel()
+        self.ask_scale = _scale_edit()
+        self.magnification = QLabel()
+        self.magnification.setMinimumWidth(36)
+        self.presets = [self._preset(number) for number in PRESETS]
+        self._lay_out()
+        self.slides.activated.connect(self._on_slide_chosen)
+        self.ask_scale.returnPressed.connect(self._on_scale_typed)
+        session.slides_changed.connect(self.refresh)
+        session.slide_chosen.connect(self.refresh)
+        session.camera_moved.connect(self._on_camera_moved)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the session's slides and the chosen one's scale."""
+        entries = self._session.slides()
+        self.slides.blockSignals(True)
+        self.slides.clear()
+        self.slides.addItems([entry.name for entry in entries])
+        chosen = self._session.chosen
+        self.slides.setCurrentIndex(entries.index(chosen) if chosen in entries else -1)
+        self.slides.setEnabled(bool(entries))
+        self.slides.blockSignals(False)
+        self._show_scale(chosen)
+        self._on_camera_moved()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(row("H&E", self.slides))
+        layout.addWidget(row(self.scale, self.ask_scale, 1, self.magnification, *self.presets))
+
+    def _preset(self, number: int) -> QWidget:
+        button = tool_button(f"{number}", f"Look at {number}×")
+        button.clicked.connect(lambda _checked=False: self._magnify(number))
+        button.setMinimumWidth(26)
+        return button
+
+    def _magnify(self, number: int) -> None:
+        set_magnification(self._session.viewer, number)
+
+    def _show_scale(self, entry: SlideEntry | None) -> None:
+        mpp = entry.slide.mpp if entry is not None else None
+        missing = entry is not None and mpp is None
+        self.scale.setText("" if entry is None or missing else scale_text(mpp))
+        self.ask_scale.setVisible(missing)
+        for button in self.presets:
+            button.setEnabled(mpp is not None)
+
+    def _on_slide_chosen(self, index: int) -> None:
+        self._session.choose(self._session.slides()[index])
+
+    def _on_scale_typed(self) -> None:
+        chosen = self._session.chosen
+        text = self.ask_scale.text().replace(",", ".")
+        if chosen is None or not self.ask_scale.hasAcceptableInput():
+            return
+        self._session.set_scale(chosen, float(text))
+
+    def _on_camera_moved(self) -> None:
+        entry = self._session.chosen
+        known = entry is not None and entry.slide.mpp is not None
+        text = magnification_text(current_magnification(self._session.viewer)) if known else ""
+        self.magnification.setText(text)
+
+
+def _scale_edit() -> QLineEdit:
+    edit = QLineEdit()
+    edit.setPlaceholderText("µm/px? e.g. 0.25, then Enter")
+    edit.setToolTip(
+        "This slide states no scale. Type its µm per pixel: about 0.25 at 40×, 0.5 at 20×."
+    )
+    validator = QDoubleValidator(_FINEST, _COARSEST, 6, edit)
+    edit.setValidator(validator)
+    edit.setAlignment(Qt.AlignmentFlag.AlignLeft)
+    return edit

@@ -1,0 +1,89 @@
+"""Every key in one table; none of them is a key of napari's own."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.widgets.camera import (
+    PRESETS,
+    current_magnification,
+    next_preset,
+    set_magnification,
+)
+from napari_virtual_ihc.widgets.virtual import hide_virtual, show_again, toggle_virtual
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+
+    from napari_virtual_ihc.widgets.session import Session
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key: how napari writes it, what it does in a few words, and the action."""
+
+    key: str
+    what: str
+    action: Callable[[Session], object]
+
+
+def _magnify(preset: int) -> Callable[[Session], None]:
+    def action(session: Session) -> None:
+        set_magnification(session.viewer, preset)
+
+    return action
+
+
+def _step(step: int) -> Callable[[Session], None]:
+    def action(session: Session) -> None:
+        viewer = session.viewer
+        set_magnification(viewer, next_preset(current_magnification(viewer), step))
+
+    return action
+
+
+def _hold_real(session: Session) -> Callable[[], None]:
+    """Hide what is virtual; napari calls the returned function when the key is let go."""
+    return partial(show_again, hide_virtual(session.viewer))
+
+
+KEYS: tuple[Key, ...] = (
+    *(
+        Key(f"Ctrl+{number}", f"{preset}× magnification", _magnify(preset))
+        for number, preset in enumerate(PRESETS, start=1)
+    ),
+    Key(".", "next higher magnification", _step(1)),
+    Key(",", "next lower magnification", _step(-1)),
+    Key("H", "hold: see the H&E alone", _hold_real),
+    Key("U", "show or hide the virtual stain", lambda session: toggle_virtual(session.viewer)),
+    Key("N", "show or hide the overview", lambda session: session.canvas.toggle_overview()),
+    Key("W", "live translation on or off", lambda session: session.ask_for_live()),
+    Key("K", "translate the view as a region", lambda session: session.ask_for_region()),
+)
+
+
+def bind_keys(session: Session) -> None:
+    """Bind the whole table to the session's viewer."""
+    for key in KEYS:
+        session.viewer.bind_key(key.key, _bound(session, key.action), overwrite=True)
+
+
+def keys_table() -> str:
+    """Return the table as Markdown, for the README and the help text."""
+    rows = "\n".join(f"| `{key.key}` | {key.what} |" for key in KEYS)
+    return f"| key | what it does |\n|---|---|\n{rows}\n"
+
+
+def _bound(session: Session, action: Callable[[Session], object]) -> Callable[..., object]:
+    known = weakref.ref(session)
+
+    def press(viewer: ViewerModel) -> object:
+        alive = known()
+        return None if alive is None else action(alive)
+
+    return press

@@ -1,0 +1,120 @@
+"""What our layers are made of: names, scale, units and the facts kept in their metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.slides.slide import Slide
+
+SLIDE = "virtual_ihc_slide"
+VIRTUAL = "virtual_ihc_virtual"
+_OVERVIEW_PX = 512
+_GLASS = (242, 242, 242, 255)
+
+
+@dataclass(frozen=True)
+class VirtualInfo:
+    """What a layer of virtual pixels says of itself.
+
+    Attributes
+    ----------
+    marker, model
+        Such as ``"Ki-67"`` and ``"demo"``.
+    slide
+        Fingerprint of the slide it was computed from.
+    provenance
+        JSON values: model hash, statistics, device, precision; what an export also carries.
+    """
+
+    marker: str
+    model: str
+    slide: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def slide_of(layer: Layer) -> Slide | None:
+    """Return the slide a layer shows, or None."""
+    slide: Slide | None = layer.metadata.get(SLIDE)
+    return slide
+
+
+def virtual_of(layer: Layer) -> VirtualInfo | None:
+    """Return what a virtual layer says of itself, or None for any other layer."""
+    info: VirtualInfo | None = layer.metadata.get(VIRTUAL)
+    return info
+
+
+def placing(mpp: float | None) -> dict[str, Any]:
+    """Return scale, translate and units of a layer whose pixels are ``mpp`` µm.
+
+    World (0, 0) is the corner of the first pixel; napari places pixel centres, hence the half.
+    """
+    step = 1.0 if mpp is None else mpp
+    unit = "pixel" if mpp is None else "um"
+    return {"scale": (step, step), "translate": (step / 2, step / 2), "units": (unit, unit)}
+
+
+def image_arguments(name: str, mpp: float | None, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``add_image`` for RGBA tiles; nothing is left to guess from data."""
+    return {
+        "name": name,
+        "rgb": True,
+        "multiscale": True,
+        "contrast_limits": (0, 255),
+        "blending": "translucent",
+        "interpolation2d": "linear",
+        "cache": False,
+        "metadata": metadata,
+        **placing(mpp),
+    }
+
+
+class BlankLevel:
+    """A level of clear glass, standing in until a slide's first pixels are read.
+
+    Parameters
+    ----------
+    height, width
+        Size in px.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 3
+
+    def __init__(self, height: int, width: int) -> None:
+        self.shape = (height, width, 4)
+        self.size = height * width * 4
+        self.chunks = (min(height, 512), min(width, 512), 4)
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        """Return glass of the shape that was asked for."""
+        glass = np.broadcast_to(np.array(_GLASS, np.uint8), self.shape)
+        return np.array(glass[key])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the whole level; napari asks this of the coarsest only."""
+        return np.asarray(self[:], dtype=dtype)
+
+
+def blank_levels(shape: tuple[int, int]) -> list[BlankLevel]:
+    """Return levels of clear glass for a slide of ``shape`` (height, width), each half as fine."""
+    levels = [BlankLevel(*shape)]
+    while max(levels[-1].shape[:2]) > _OVERVIEW_PX:
+        height, width = levels[-1].shape[:2]
+        levels.append(BlankLevel(-(-height // 2), -(-width // 2)))
+    return levels
+
+
+def slide_layer(slide: Slide) -> tuple[Sequence[BlankLevel], dict[str, Any], str]:
+    """Return napari layer data for a slide: glass at once, its tiles as they are read."""
+    arguments = image_arguments(slide.name, slide.mpp, {SLIDE: slide})
+    return blank_levels(slide.shape), arguments, "image"

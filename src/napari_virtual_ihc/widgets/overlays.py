@@ -1,0 +1,75 @@
+"""Canvas overlays: the VIRTUAL banner, the magnification and the scale bar.
+
+They are napari canvas overlays under names of our own, so every picture of the canvas has them and
+the user's own text overlay stays free.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.components.overlays import TextOverlay
+
+BANNER = "virtual_ihc_banner"
+MAGNIFICATION = "virtual_ihc_magnification"
+BANNER_RGBA = (0.43, 0.09, 0.42, 0.95)
+
+
+def banner_text(marker: str, model: str) -> str:
+    """Return the words of the banner for pixels of ``marker`` made by ``model``."""
+    return f"VIRTUAL {marker} · {model} · research use only"
+
+
+def show_banner(viewer: ViewerModel, text: str) -> None:
+    """Show ``text`` as the banner, or none where ``text`` is empty."""
+    overlay = _text_overlay(viewer, BANNER)
+    overlay.visible = bool(text)
+    if text and overlay.text != text:
+        overlay.text = text
+
+
+def show_magnification(viewer: ViewerModel, text: str) -> None:
+    """Show ``text`` beside the scale bar, or nothing where it is empty."""
+    overlay = _text_overlay(viewer, MAGNIFICATION)
+    if overlay.text != text:
+        overlay.text = text
+    overlay.visible = bool(text)
+
+
+def show_scale_bar(viewer: ViewerModel) -> None:
+    """Show napari's scale bar at the bottom left."""
+    bar = viewer.canvas.overlays.scale_bar
+    bar.position = "bottom_left"
+    bar.font_size = 11
+    bar.visible = True
+
+
+def remove_overlays(viewer: ViewerModel) -> None:
+    """Take our own overlays off the canvas."""
+    for name in (BANNER, MAGNIFICATION):
+        if name in viewer.canvas.overlays:
+            del viewer.canvas.overlays[name]
+
+
+def _text_overlay(viewer: ViewerModel, name: str) -> TextOverlay:
+    overlays = viewer.canvas.overlays
+    if name not in overlays:
+        overlays[name] = _new_banner() if name == BANNER else _new_magnification()
+    overlay: TextOverlay = overlays[name]
+    return overlay
+
+
+def _new_banner() -> TextOverlay:
+    from napari.components.overlays import TextOverlay
+
+    return TextOverlay(
+        position="top_center", font_size=13, color="white", box=True, box_color=BANNER_RGBA
+    )
+
+
+def _new_magnification() -> TextOverlay:
+    from napari.components.overlays import TextOverlay
+
+    return TextOverlay(position="bottom_left", font_size=11)

@@ -1,0 +1,113 @@
+"""The overview: the whole slide in a corner of the canvas, with the view's rectangle on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QPointF, QRectF, Qt, Signal
+from qtpy.QtGui import QColor, QImage, QPainter, QPen
+from qtpy.QtWidgets import QWidget
+
+from napari_virtual_ihc.widgets.camera import Box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from qtpy.QtGui import QMouseEvent, QPaintEvent
+
+LONG_SIDE = 200
+_MARGIN = 10
+_SMALLEST = 6.0
+
+
+class Overview(QWidget):
+    """A picture of the slide that says where the view is; click or drag to look elsewhere.
+
+    Parameters
+    ----------
+    canvas
+        The widget it lies on, bottom right.
+    """
+
+    looked_at = Signal(float, float)
+    """Centre wanted by the user, (y, x) in µm."""
+
+    def __init__(self, canvas: QWidget) -> None:
+        super().__init__(canvas)
+        self._image: QImage | None = None
+        self._size_um = (1.0, 1.0)
+        self._view = Box(0, 0, 0, 0)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setToolTip("Overview: click or drag to look there (N hides it)")
+        self.hide()
+
+    def set_picture(self, rgb: NDArray[np.uint8], size_um: tuple[float, float]) -> None:
+        """Show ``rgb`` (YX3) as the whole slide of ``size_um`` (height, width)."""
+        height, width = rgb.shape[:2]
+        pixels = np.ascontiguousarray(rgb)
+        image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+        self._image, self._size_um = image.copy(), size_um
+        scale = LONG_SIDE / max(size_um)
+        self.resize(max(24, round(size_um[1] * scale)), max(24, round(size_um[0] * scale)))
+        self.place()
+
+    def set_view(self, box: Box) -> None:
+        """Draw the view's rectangle at ``box`` (µm)."""
+        if box != self._view:
+            self._view = box
+            self.update()
+
+    def place(self) -> None:
+        """Move to the bottom right corner of the canvas."""
+        canvas = self.parentWidget()
+        if canvas is not None:
+            self.move(
+                canvas.width() - self.width() - _MARGIN, canvas.height() - self.height() - _MARGIN
+            )
+
+    def has_picture(self) -> bool:
+        """Whether there is a slide to show."""
+        return self._image is not None
+
+    def rectangle(self) -> QRectF:
+        """Return the view's rectangle in widget pixels, never too small to see."""
+        per_y, per_x = self.height() / self._size_um[0], self.width() / self._size_um[1]
+        box = self._view
+        wanted = QRectF(
+            QPointF(box.left * per_x, box.top * per_y),
+            QPointF(box.right * per_x, box.bottom * per_y),
+        )
+        grow_x = max(0.0, _SMALLEST - wanted.width()) / 2
+        grow_y = max(0.0, _SMALLEST - wanted.height()) / 2
+        return wanted.adjusted(-grow_x, -grow_y, grow_x, grow_y)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw picture, frame and rectangle."""
+        if self._image is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(self.rect(), self._image)
+        for colour, width in ((QColor(255, 255, 255), 3), (QColor(20, 60, 200), 1.4)):
+            painter.setPen(QPen(colour, width))
+            painter.drawRect(self.rectangle().intersected(QRectF(self.rect())))
+        painter.setPen(QPen(QColor(40, 40, 40), 1))
+        painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+        painter.end()
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        """Look where the user clicked."""
+        self._look(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        """Follow the drag."""
+        self._look(event)
+
+    def _look(self, event: QMouseEvent | None) -> None:
+        if event is None or not event.buttons() & Qt.MouseButton.LeftButton:
+            return
+        place = event.position()
+        y = min(max(place.y() / self.height(), 0.0), 1.0) * self._size_um[0]
+        x = min(max(place.x() / self.width(), 0.0), 1.0) * self._size_um[1]
+        event.accept()
+        self.looked_at.emit(y, x)

@@ -1,0 +1,51 @@
+"""The tile cache and the tile services of one window, each started when it is first needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.tiles.cache import TileCache
+from napari_virtual_ihc.tiles.service import TileService
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.settings import Settings
+
+SLIDES, MODELS = "slides", "models"
+
+
+class Services:
+    """One cache; one service for reading slides and one for models, so neither delays the other.
+
+    Parameters
+    ----------
+    settings
+        Where the cache lies and how large it may be.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.cache = TileCache(
+            settings.cache_dir, settings.cache_memory_bytes, settings.cache_disk_bytes
+        )
+        self._running: dict[str, TileService] = {}
+
+    def service(self, kind: str) -> TileService:
+        """Return the running service of a kind, starting it where there is none."""
+        if kind not in self._running:
+            self._running[kind] = TileService(self.cache, f"virtual-ihc-{kind}")
+        return self._running[kind]
+
+    def running(self) -> tuple[str, ...]:
+        """Return the kinds of the services that run."""
+        return tuple(self._running)
+
+    def stop(self, kind: str, timeout: float = 0.0) -> bool:
+        """Stop a service; return whether its threads ended within ``timeout`` s."""
+        service = self._running.pop(kind, None)
+        return service is None or service.close(timeout)
+
+    def close(self) -> None:
+        """Stop everything without waiting; what is pending is written to the cache."""
+        for kind in self.running():
+            self.stop(kind)
+        self.cache.close(0.0)

@@ -1,0 +1,226 @@
+"""All that this package does in one napari window: its slides, virtual layers and services."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_virtual_ihc.widgets.adapter import LayerAdapter
+from napari_virtual_ihc.widgets.canvas import CanvasDressing
+from napari_virtual_ihc.widgets.keys import bind_keys
+from napari_virtual_ihc.widgets.layers import VIRTUAL, VirtualInfo, image_arguments, slide_of
+from napari_virtual_ihc.widgets.overlays import banner_text
+from napari_virtual_ihc.widgets.preferences import effective_settings
+from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
+from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+from napari_virtual_ihc.widgets.virtual import virtual_in_view
+from napari_virtual_ihc.widgets.window import open_windows, unproxied, window_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+    from napari.qt import QtViewer
+
+    from napari_virtual_ihc.tiles.pyramid import TilePyramid
+
+_BANNER_MS = 150
+
+
+class Session(QObject):
+    """What one viewer has of ours; a child of its window, so it goes when the window goes.
+
+    Use :func:`session_of`. Signals come on the window's thread.
+    """
+
+    slides_changed = Signal()
+    slide_chosen = Signal()
+    camera_moved = Signal()
+    camera_rested = Signal()
+    tiles_changed = Signal()
+    virtual_removed = Signal(object)
+    """Client name of a virtual layer's pyramid that was taken off the viewer."""
+    live_toggled = Signal()
+    region_requested = Signal()
+    problem = Signal(str)
+    canvas: CanvasDressing
+    services: Services
+
+    def __init__(self, viewer: ViewerModel, window: QtViewer) -> None:
+        super().__init__(window)
+        self._viewer = weakref.ref(viewer)
+        self.services = Services(effective_settings())
+        self.chosen: SlideEntry | None = None
+        self._entries: list[SlideEntry] = []
+        self._adapters: list[LayerAdapter] = []
+        self.canvas = CanvasDressing(viewer, window)
+        self.canvas.camera_moved.connect(self.camera_moved)
+        self.canvas.camera_rested.connect(self.camera_rested)
+        self._banner_timer = QTimer(self, singleShot=True, interval=_BANNER_MS)
+        self._banner_timer.timeout.connect(self._show_banner)
+        self.camera_moved.connect(self._banner_timer.start)
+        self.tiles_changed.connect(self._banner_timer.start)
+        viewer.layers.events.inserted.connect(self._on_layer_inserted)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+        window.destroyed.connect(partial(_close_all, self.services, self._adapters, self._entries))
+        bind_keys(self)
+        for layer in viewer.layers:
+            self._adopt(layer)
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer; it outlives the session."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("The viewer of this session is gone.")
+        return viewer
+
+    def slides(self) -> list[SlideEntry]:
+        """Return the slides open in this window, in the order they were opened."""
+        return list(self._entries)
+
+    def choose(self, entry: SlideEntry | None) -> None:
+        """Work on this slide from now on."""
+        self.chosen = entry
+        self.canvas.show_slide(entry)
+        self.slide_chosen.emit()
+
+    def set_scale(self, entry: SlideEntry, mpp: float) -> None:
+        """Give a slide its µm/px, and keep looking at the same place."""
+        before = entry.slide.mpp or 1.0
+        camera = self.viewer.scene.camera
+        center, zoom = camera.center, camera.zoom
+        entry.set_scale(mpp)
+        camera.center = tuple(value * mpp / before for value in center)
+        camera.zoom = zoom * before / mpp
+        self.choose(entry)
+        self.slides_changed.emit()
+
+    def add_virtual(
+        self, entry: SlideEntry, pyramid: TilePyramid, info: VirtualInfo, name: str
+    ) -> Image:
+        """Add a layer of virtual tiles right above its slide, and connect it."""
+        arguments = image_arguments(name, pyramid.producer.grid.mpp, {VIRTUAL: info})
+        layer: Image = self.viewer.add_image(pyramid.levels, **arguments)
+        self._place_above(entry, layer)
+        self._connect(layer, pyramid, MODELS)
+        return layer
+
+    def adapter_of(self, layer: Layer) -> LayerAdapter | None:
+        """Return what connects a layer to its tiles, or None."""
+        return next((one for one in self._adapters if one.layer() is layer), None)
+
+    def adapters(self) -> list[LayerAdapter]:
+        """Return every connection between a layer and its tiles."""
+        return list(self._adapters)
+
+    def ask_for_live(self) -> None:
+        """Tell the page that the user wants live translation switched."""
+        self.live_toggled.emit()
+
+    def ask_for_region(self) -> None:
+        """Tell the page that the user wants the view translated as a region."""
+        self.region_requested.emit()
+
+    def _on_layer_inserted(self, event: Any) -> None:
+        self._adopt(event.value)
+
+    def _on_layer_removed(self, event: Any) -> None:
+        layer = event.value
+        for entry in [one for one in self._entries if one.layer() is layer]:
+            self._forget(entry)
+        adapter = self.adapter_of(layer)
+        if adapter is not None:
+            self._disconnect(adapter)
+            self.virtual_removed.emit(adapter.pyramid.client)
+        self._banner_timer.start()
+
+    def _adopt(self, layer: Layer) -> None:
+        slide = slide_of(layer)
+        if slide is None or any(entry.layer() is layer for entry in self._entries):
+            return
+        entry = SlideEntry(layer, slide)
+        entry.read.connect(self._on_slide_read)
+        entry.refused.connect(self._on_slide_refused)
+        self._entries.append(entry)
+        entry.start()
+        if self.chosen is None:
+            self.choose(entry)
+        self.slides_changed.emit()
+
+    def _forget(self, entry: SlideEntry) -> None:
+        entry.close()
+        self._entries.remove(entry)
+        if self.chosen is entry:
+            self.choose(self._entries[0] if self._entries else None)
+        self.slides_changed.emit()
+
+    def _on_slide_read(self, entry: SlideEntry) -> None:
+        layer = entry.layer()
+        pyramid = entry.pyramid(self.services.service(SLIDES), self.services.cache)
+        if layer is None or pyramid is None:
+            return
+        former = self.adapter_of(layer)
+        if former is not None:
+            self._disconnect(former)
+        self._connect(layer, pyramid, SLIDES)
+        layer.data = pyramid.levels
+        if entry is self.chosen:
+            self.choose(entry)
+        self.slides_changed.emit()
+
+    def _on_slide_refused(self, entry: SlideEntry, sentence: str) -> None:
+        layer = entry.layer()
+        if layer is not None:
+            self.viewer.layers.remove(layer)
+        self.problem.emit(sentence)
+
+    def _connect(self, layer: Image, pyramid: TilePyramid, kind: str) -> None:
+        adapter = LayerAdapter(layer, pyramid, self.services.service(kind))
+        adapter.refreshed.connect(self.tiles_changed)
+        self._adapters.append(adapter)
+
+    def _disconnect(self, adapter: LayerAdapter) -> None:
+        adapter.close()
+        self._adapters.remove(adapter)
+        used = {id(one.service) for one in self._adapters}
+        for kind in self.services.running():
+            if id(self.services.service(kind)) not in used:
+                self.services.stop(kind)
+
+    def _place_above(self, entry: SlideEntry, layer: Layer) -> None:
+        layers, below = self.viewer.layers, entry.layer()
+        if below is not None:
+            layers.move(layers.index(layer), layers.index(below) + 1)
+
+    def _show_banner(self) -> None:
+        info = virtual_in_view(self.viewer)
+        self.canvas.show_banner("" if info is None else banner_text(info.marker, info.model))
+
+
+def session_of(viewer: ViewerModel) -> Session | None:
+    """Return the session of a viewer, made where there is none; None where it has no window."""
+    window = window_of(viewer)
+    if window is None:
+        return None
+    found: Session | None = window.findChild(Session)
+    return found if found is not None else Session(unproxied(viewer), window)
+
+
+def watch_open_viewers() -> None:
+    """See to it that slides opened in any open viewer are connected to their tiles."""
+    for window in open_windows():
+        session_of(window.viewer)
+
+
+def _close_all(
+    services: Services, adapters: list[LayerAdapter], entries: list[SlideEntry], *_: object
+) -> None:
+    """Stop everything; called when the window is destroyed."""
+    for adapter in adapters:
+        adapter.close()
+    for entry in entries:
+        entry.close()
+    services.close()

@@ -1,0 +1,91 @@
+"""One slide of a window: its layer, its facts, and the work that reads them."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_virtual_ihc.tiles.pyramid import TilePyramid
+from napari_virtual_ihc.widgets.layers import SLIDE, placing
+from napari_virtual_ihc.widgets.slide_facts import SlideFacts, read_facts
+from napari_virtual_ihc.widgets.work import Work
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.tiles.cache import TileCache
+    from napari_virtual_ihc.tiles.service import TileService
+
+
+class SlideEntry(QObject):
+    """A slide as the window knows it.
+
+    Parameters
+    ----------
+    layer
+        The layer that shows it, held weakly.
+    slide
+        What to read.
+    """
+
+    read = Signal(object)
+    """The entry, once its facts are known."""
+    refused = Signal(object, str)
+    """The entry and one sentence, where it cannot be read."""
+
+    def __init__(self, layer: Image, slide: Slide) -> None:
+        super().__init__()
+        self.layer = weakref.ref(layer)
+        self.slide = slide
+        self.facts: SlideFacts | None = None
+        self._work: Work[SlideFacts] | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the layer, or of the slide once the layer is gone."""
+        layer = self.layer()
+        return self.slide.name if layer is None else str(layer.name)
+
+    def start(self) -> None:
+        """Read the facts on a thread of their own."""
+        self.close()
+        self._work = Work(partial(_facts, self.slide), "reads a slide")
+        self._work.finished.connect(self._on_read)
+        self._work.failed.connect(self._on_failed)
+        self._work.start()
+
+    def close(self) -> None:
+        """Want nothing any more."""
+        if self._work is not None:
+            self._work.cancel()
+
+    def pyramid(self, service: TileService, cache: TileCache) -> TilePyramid | None:
+        """Return the tiles of the slide itself, or None until its facts are read."""
+        if self.facts is None:
+            return None
+        return TilePyramid(self.facts.producer, service, cache, self.facts.overview)
+
+    def set_scale(self, mpp: float) -> None:
+        """Take ``mpp`` µm/px for the slide and place its layer accordingly; facts are read anew."""
+        self.slide = self.slide.with_mpp(mpp)
+        layer = self.layer()
+        if layer is not None:
+            layer.metadata = {**layer.metadata, SLIDE: self.slide}
+            for name, value in placing(mpp).items():
+                setattr(layer, name, value)
+        self.start()
+
+    def _on_read(self, facts: SlideFacts) -> None:
+        self.facts = facts
+        self.read.emit(self)
+
+    def _on_failed(self, sentence: str) -> None:
+        self.refused.emit(self, sentence)
+
+
+def _facts(slide: Slide, _progress: object) -> SlideFacts:
+    return read_facts(slide)

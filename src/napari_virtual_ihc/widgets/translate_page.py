@@ -1,0 +1,252 @@
+"""The Translate page: a thin view on :class:`Translation` and its state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible, QToggleSwitch
+
+from napari_virtual_ihc.widgets.look import (
+    AMBER,
+    RED,
+    RED_LINK,
+    message_label,
+    row,
+    show_message,
+    tool_button,
+)
+from napari_virtual_ihc.widgets.translate_model import (
+    NO_MODEL,
+    NO_SCALE,
+    NO_SLIDE,
+    TranslateState,
+    cache_text,
+    failed_text,
+    progress_text,
+    runs_on_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHOICES = {
+    "device": ("auto", "cpu", "cuda", "mps"),
+    "backend": ("auto", "torch", "openvino"),
+    "precision": ("auto", "fp32", "bf16", "fp16"),
+    "statistics": ("slide", "tile", "dense"),
+}
+_TIPS = {
+    "device": "Where the model runs; auto takes what this machine does best",
+    "backend": "What runs it",
+    "precision": "fp32 is the reference; bf16 is faster where the processor has units for it",
+    "statistics": "slide: measured once over the whole slide, no seams (default); tile: as the "
+    "papers test, seams possible; dense: interpolated between anchors",
+}
+
+
+class TranslatePage(QWidget):
+    """Shows a :class:`TranslateState` and says what the user asked for; decides nothing.
+
+    Parameters
+    ----------
+    state
+        What to show.
+    """
+
+    model_chosen = Signal(str)
+    card_requested = Signal()
+    live_switched = Signal(bool)
+    setting_changed = Signal(str, str)
+    region_requested = Signal(str)
+    export_requested = Signal()
+    fill_switched = Signal(bool)
+    failures_requested = Signal()
+    cancel_requested = Signal()
+
+    def __init__(self, state: TranslateState) -> None:
+        super().__init__()
+        self._state = state
+        self._make_controls()
+        self._make_messages()
+        self._lay_out()
+        self._connect()
+        state.events.connect(self._on_state_changed)
+        self.show_state()
+
+    def set_models(self, names: Sequence[str], titles: Sequence[str]) -> None:
+        """Offer these models; a title says name, marker and tissue."""
+        self.models.blockSignals(True)
+        self.models.clear()
+        for name, title in zip(names, titles, strict=True):
+            self.models.addItem(title, name)
+        self.models.setCurrentIndex(self.models.findData(self._state.model))
+        self.models.blockSignals(False)
+        self.models.setEnabled(bool(names))
+
+    def show_state(self) -> None:
+        """Show every field of the state."""
+        state = self._state
+        self._show_switches(state)
+        self._show_progress(state)
+        self._show_settings(state)
+        show_message(self.caution, state.caution)
+        show_message(self.error, state.error)
+        show_message(self.hint, self._hint(state))
+        numbers = state.numbers
+        self.numbers.setText(numbers.text() if numbers else "")
+        self.numbers.setToolTip(f"Measured by: {numbers.protocol}" if numbers else "")
+        self.numbers.setVisible(numbers is not None)
+        self.line.setVisible(numbers is not None)
+
+    def forget_state(self) -> None:
+        """Stop listening to the state."""
+        self._state.events.disconnect(self._on_state_changed)
+
+    def _make_controls(self) -> None:
+        self.models = QComboBox()
+        self.models.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.models.setMinimumContentsLength(16)
+        self.card = tool_button("ⓘ", "The model's card: data, figures, licence, limits")
+        self.live = QToggleSwitch("Live")
+        self.live.setToolTip("Translate what is on screen as you look around (W)")
+        self.draw = tool_button("draw", "Draw rectangles or outlines to translate and measure")
+        self.click = tool_button("click", "Click a place: a field around it is translated")
+        self.view = tool_button("view", "Translate and measure what is on screen (K)")
+        self.click.setCheckable(True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(10)
+        self.counts = QLabel()
+        self.failed = QToolButton()
+        self.failed.setStyleSheet(RED_LINK)
+        self.failed.setToolTip("Why they failed")
+        self.cancel = tool_button("✕", "Stop this")
+        self.cache = QLabel()
+        self.export = QPushButton("Export…")
+        self.export.setToolTip("Write the whole virtual slide as OME-Zarr or OME-TIFF")
+        self.fill = QPushButton("Fill slide")
+        self.fill.setCheckable(True)
+        self.fill.setToolTip("Translate the whole slide in idle time, nearest first")
+        self.choices = {name: _chooser(name) for name in CHOICES}
+        self.settings = QCollapsible("Settings")
+
+    def _make_messages(self) -> None:
+        self.caution = message_label(AMBER)
+        self.error = message_label(RED)
+        self.hint = message_label("")
+        self.numbers = QLabel()
+        self.numbers.setWordWrap(True)
+        self.line = QFrame()
+        self.line.setFrameShape(QFrame.Shape.HLine)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for name, box in self.choices.items():
+            self.settings.addWidget(row(name, 1, box))
+        items: list[QWidget] = [
+            self.hint,
+            row("Model", self.models, self.card),
+            row(self.live, 1, "Region", self.draw, self.click, self.view),
+            self.settings,
+            self.bar,
+            row(self.counts, self.failed, 1, self.cancel),
+            row(self.cache, 1, self.export, self.fill),
+            self.caution,
+            self.error,
+            self.line,
+            self.numbers,
+        ]
+        for item in items:
+            layout.addWidget(item)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self.models.activated.connect(self._on_model_activated)
+        self.card.clicked.connect(self.card_requested)
+        self.live.toggled.connect(self.live_switched)
+        self.fill.toggled.connect(self.fill_switched)
+        self.export.clicked.connect(self.export_requested)
+        self.failed.clicked.connect(self.failures_requested)
+        self.cancel.clicked.connect(self.cancel_requested)
+        self.draw.clicked.connect(self._on_draw_clicked)
+        self.view.clicked.connect(self._on_view_clicked)
+        self.click.toggled.connect(self._on_click_toggled)
+        for box in self.choices.values():
+            box.activated.connect(self._on_setting_activated)
+
+    def _on_state_changed(self, _info: object) -> None:
+        self.show_state()
+
+    def _on_model_activated(self, index: int) -> None:
+        self.model_chosen.emit(self.models.itemData(index))
+
+    def _on_draw_clicked(self) -> None:
+        self.region_requested.emit("draw")
+
+    def _on_view_clicked(self) -> None:
+        self.region_requested.emit("view")
+
+    def _on_click_toggled(self, on: bool) -> None:
+        self.region_requested.emit("click" if on else "stop clicking")
+
+    def _on_setting_activated(self) -> None:
+        box = self.sender()
+        name = next(name for name, chooser in self.choices.items() if chooser is box)
+        self.setting_changed.emit(name, self.choices[name].currentText())
+
+    def _show_switches(self, state: TranslateState) -> None:
+        ready = bool(state.slide and state.model and state.mpp)
+        for switch, value in ((self.live, state.live), (self.fill, state.fill)):
+            switch.blockSignals(True)
+            switch.setChecked(value)
+            switch.blockSignals(False)
+        for widget in (self.live, self.fill, self.draw, self.click, self.view, self.export):
+            widget.setEnabled(ready)
+        self.card.setEnabled(bool(state.model))
+
+    def _show_progress(self, state: TranslateState) -> None:
+        done, total = (
+            (state.activity_done, state.activity_total)
+            if state.activity
+            else (state.done, state.wanted)
+        )
+        busy = bool(state.activity) and not total
+        self.bar.setRange(0, 0 if busy else max(total, 1))
+        self.bar.setValue(0 if busy else done)
+        self.counts.setText(progress_text(state))
+        self.failed.setText(failed_text(state.failed))
+        self.failed.setVisible(state.failed > 0)
+        self.cancel.setVisible(bool(state.activity))
+        self.cache.setText(cache_text(state.cache_bytes, state.cache_limit))
+
+    def _show_settings(self, state: TranslateState) -> None:
+        self.settings.setText(runs_on_text(state))
+        for name, box in self.choices.items():
+            box.setCurrentText(getattr(state, name))
+
+    def _hint(self, state: TranslateState) -> str:
+        if not state.slide:
+            return NO_SLIDE
+        if state.mpp is None:
+            return NO_SCALE
+        return "" if self.models.count() else NO_MODEL
+
+
+def _chooser(name: str) -> QComboBox:
+    box = QComboBox()
+    box.addItems(CHOICES[name])
+    box.setToolTip(_TIPS[name])
+    return box

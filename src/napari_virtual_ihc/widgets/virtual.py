@@ -1,0 +1,53 @@
+"""The layers of virtual pixels in a viewer: which there are, which are seen, hiding them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.widgets.camera import Box, visible_box
+from napari_virtual_ihc.widgets.layers import VirtualInfo, virtual_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+
+def virtual_layers(viewer: ViewerModel) -> list[Layer]:
+    """Return the layers of virtual pixels, bottom first."""
+    return [layer for layer in viewer.layers if virtual_of(layer) is not None]
+
+
+def hide_virtual(viewer: ViewerModel) -> list[Layer]:
+    """Hide what is virtual and return it."""
+    shown = [layer for layer in virtual_layers(viewer) if layer.visible]
+    for layer in shown:
+        layer.visible = False
+    return shown
+
+
+def show_again(layers: list[Layer]) -> None:
+    """Show these layers."""
+    for layer in layers:
+        layer.visible = True
+
+
+def toggle_virtual(viewer: ViewerModel) -> None:
+    """Hide what is virtual; where nothing virtual is shown, show all of it."""
+    if not hide_virtual(viewer):
+        show_again(virtual_layers(viewer))
+
+
+def virtual_in_view(viewer: ViewerModel) -> VirtualInfo | None:
+    """Return what the topmost virtual layer on screen says of itself, or None."""
+    view = visible_box(viewer)
+    for layer in reversed(viewer.layers):
+        info = virtual_of(layer)
+        if info is not None and layer.visible and layer.opacity and reaches(layer, view):
+            return info
+    return None
+
+
+def reaches(layer: Layer, view: Box) -> bool:
+    """Whether a layer has area inside ``view`` (world units)."""
+    (top, left), (bottom, right) = layer.extent.world[:, -2:]
+    return view.intersects(Box(top, left, bottom, right))

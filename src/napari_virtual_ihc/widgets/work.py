@@ -1,0 +1,102 @@
+"""Work away from the window: one plain thread each, its outcome told on the window's thread."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_virtual_ihc.errors import Cancelled, VirtualIhcError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Progress:
+    """What a piece of work is given: where to report its steps, and whether it is still wanted."""
+
+    def __init__(self, report: Callable[[str, int, int], None]) -> None:
+        self._report = report
+        self._stop = threading.Event()
+
+    def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Report ``done`` of ``total`` steps.
+
+        Raises
+        ------
+        Cancelled
+            If the work is no longer wanted.
+        """
+        if self._stop.is_set():
+            raise Cancelled
+        self._report(text, done, total)
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next step."""
+        self._stop.set()
+
+    def cancelled(self) -> bool:
+        """Whether the work should stop."""
+        return self._stop.is_set()
+
+
+class Work(QObject, Generic[T]):
+    """A function run once on its own thread.
+
+    The signals ``progressed(text, done, total)``, ``finished(result)`` and ``failed(sentence)``
+    arrive on the thread that made the object; after :meth:`cancel` none of them does.
+
+    Parameters
+    ----------
+    function
+        Called with a :class:`Progress`; may raise :class:`VirtualIhcError` or ``OSError``, whose
+        text becomes the sentence of ``failed``.
+    name
+        Name of the thread.
+    """
+
+    progressed = Signal(str, int, int)
+    finished = Signal(object)
+    failed = Signal(str)
+
+    def __init__(self, function: Callable[[Progress], T], name: str) -> None:
+        super().__init__()
+        self._function = function
+        self._progress = Progress(self.progressed.emit)
+        self._thread = threading.Thread(target=self._run, name=f"virtual-ihc {name}", daemon=True)
+
+    def start(self) -> Work[T]:
+        """Start the thread and return the work itself."""
+        self._thread.start()
+        return self
+
+    def cancel(self) -> None:
+        """Stop at the next step; nothing is told any more."""
+        self._progress.cancel()
+        self.blockSignals(True)
+
+    def running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end at most ``seconds``; return whether it came."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            result = self._function(self._progress)
+        except Cancelled:
+            return
+        except (VirtualIhcError, OSError) as error:
+            self._tell(self.failed, str(error))
+            return
+        self._tell(self.finished, result)
+
+    def _tell(self, signal: Signal, value: object) -> None:
+        if not self._progress.cancelled():
+            signal.emit(value)
