@@ -168,7 +168,8 @@ class Slide:
         """
         self._refuse_dark()
         pixels, valid = self._overview
-        if valid.any() and stain_kind(pixels[valid][None]) == "ihc":
+        seen = pixels[valid & pixels.any(axis=-1)]
+        if stain_kind(seen[None]) == "ihc":
             return (f"{self.name} looks like IHC, not H&E.",)
         return ()
 
