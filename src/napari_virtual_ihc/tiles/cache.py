@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
 
 _MOST_PENDING = 64
+_PATIENCE = 2.0
 
 
 def tile_key(producer_key: str, address: TileAddress) -> str:
@@ -45,6 +46,7 @@ class TileCache:
 
     ``put`` keeps the tile in memory at once and leaves compression and writing to a thread of the
     cache, so that a worker is not held up; until written, the tile is found among the pending ones.
+    Where the disk falls behind by 64 tiles, ``put`` waits up to 2 s, then leaves the disk out.
 
     Parameters
     ----------
@@ -184,14 +186,17 @@ class TileCache:
 
     def _write_later(self, key: str, pixels: Pixels) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: len(self._pending) < _MOST_PENDING or self._closed)
-            if self._closed:
+            self._changed.wait_for(self._has_room, _PATIENCE)
+            if self._closed or not self._has_room():
                 return
             self._pending[key] = pixels
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_all, name="tile-cache-writer")
                 self._writer.start()
             self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        return len(self._pending) < _MOST_PENDING or self._closed
 
     def _write_all(self) -> None:
         while (item := self._next_pending()) is not None:

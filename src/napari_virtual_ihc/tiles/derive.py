@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileProducer
 
 _ALL = 0b1111
+_BEGUN = 0b10000
 
 
 def halve(pixels: Pixels) -> Pixels:
@@ -127,23 +128,22 @@ class CoarseTiles:
     def _look_through(self, address: TileAddress, stop: Callable[[], bool]) -> Settled:
         if stop():
             raise Cancelled
-        canvas = self._blank(address)
-        final, begun = self._off_grid(address), False
-        for child in self._children(address):
+        children = self._children(address)
+        canvas, final = None, _ALL & ~sum(map(_bit, children))
+        for child in children:
             known = self.settle(child, stop)
             if known.pixels is not None:
+                canvas = self._blank(address) if canvas is None else canvas
                 _draw(canvas, child, self._grid.tile, halve(known.pixels))
-                begun = True
             final |= _bit(child) if known.final else 0
-        if not begun:
+        if canvas is None:
             self._final[address] = final
             return Settled(None, False, True)
-        settled = self._keep(address, canvas, final)
-        return Settled(canvas, settled, True)
+        return Settled(canvas, self._keep(address, canvas, final), True)
 
     def _keep(self, address: TileAddress, canvas: Pixels, final: int) -> bool:
         key = self._name(address)
-        if final == _ALL:
+        if final & _ALL == _ALL:
             self._final.pop(address, None)
             self._cache.put(key, canvas, disk=self._persist)
             return True
@@ -169,18 +169,12 @@ class CoarseTiles:
         finer = self._grid.level(address.level - 1)
         return [child for child in address.children() if finer.holds(child.row, child.col)]
 
-    def _off_grid(self, address: TileAddress) -> int:
-        return _ALL & ~sum(_bit(child) for child in self._children(address))
-
     def _blank(self, address: TileAddress) -> Pixels:
         _, _, height, width = self._grid.level(address.level).box(address.row, address.col)
         return np.zeros((height, width, 4), np.uint8)
 
     def _name(self, address: TileAddress) -> str:
         return tile_key(self._key, address)
-
-
-_BEGUN = 0b10000
 
 
 def _bit(child: TileAddress) -> int:

@@ -75,17 +75,17 @@ class DiskTiles:
 
     def write(self, key: str, pixels: Pixels) -> None:
         """Keep a tile; where the disk refuses, say so once in ``notice`` and write no more."""
-        content = b"" if self.notice is not None else encode_tile(key, pixels)
-        if not content or len(content) > self.quota:
+        if self.notice is not None:
             return
         try:
-            self._make_room(len(content))
-            self._write_file(self._path(key), content)
+            content = encode_tile(key, pixels)
+            if len(content) <= self.quota:
+                self._make_room(len(content))
+                self._write_file(self._path(key), content)
         except OSError as error:
-            self.notice = (
-                f"The tile cache {self.folder} cannot be written ({error.strerror or error}); "
-                "tiles are kept in memory only."
-            )
+            self._give_up(error.strerror or str(error))
+        except MemoryError:
+            self._give_up("out of memory")
 
     def usage(self) -> tuple[int, int]:
         """Return ``(bytes, files)`` in the folder now, whoever wrote them."""
@@ -98,13 +98,23 @@ class DiskTiles:
             _remove(entry.path)
         self.allow()
 
+    def enforce(self) -> None:
+        """Delete what is beyond the quota now, the least recently used first."""
+        self._evict(0)
+
     def allow(self) -> None:
         """Allow writing again and look at the folder before the next write."""
         self.notice = None
         self._unchecked = None
 
+    def _give_up(self, reason: str) -> None:
+        self.notice = (
+            f"The tile cache {self.folder} cannot be written ({reason}); "
+            "tiles are kept in memory only."
+        )
+
     def _path(self, key: str) -> str:
-        return os.path.join(self.folder, key[:2], key[2:] + _SUFFIX)
+        return f"{self.folder}{os.sep}{key[:2]}{os.sep}{key[2:]}{_SUFFIX}"
 
     def _write_file(self, path: str, content: bytes) -> None:
         temporary = os.path.join(self.folder, "tmp", f"{os.getpid()}-{uuid.uuid4().hex}")

@@ -67,9 +67,7 @@ class FakeProducer:
         block, grid = self._block, self.grid.level(address.level)
         row, col = address.row // block * block, address.col // block * block
         mates = [
-            TileAddress(address.level, row + i, col + j)
-            for i in range(block)
-            for j in range(block)
+            TileAddress(address.level, row + i, col + j) for i in range(block) for j in range(block)
         ]
         return [mate for mate in mates if grid.holds(mate.row, mate.col)]
 

@@ -1,0 +1,212 @@
+"""A pyramid of duck arrays that never computes and never waits, for any producer of tiles."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_virtual_ihc.errors import CacheError
+from napari_virtual_ihc.tiles.paste import hatch_failed, paste
+from napari_virtual_ihc.tiles.producer import TileAddress
+from napari_virtual_ihc.tiles.shapes import OVERVIEW_PX, chunks, level_shapes
+from napari_virtual_ihc.tiles.window import Window, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.tiles.cache import TileCache
+    from napari_virtual_ihc.tiles.notices import Callback, Progress
+    from napari_virtual_ihc.tiles.producer import Pixels, TileProducer
+    from napari_virtual_ihc.tiles.service import TileService
+
+_WHOLE_PX = 1 << 26
+
+
+class TileLevel:
+    """One level: (h, w, 4) uint8 RGBA for whoever indexes it; see :class:`TilePyramid`."""
+
+    dtype = np.dtype(np.uint8)
+    ndim = 3
+
+    def __init__(self, pyramid: TilePyramid, level: int, shape: tuple[int, int]) -> None:
+        self._pyramid = pyramid
+        self.level = level
+        self.shape = (*shape, 4)
+        tile = pyramid.producer.grid.tile
+        self.chunks = (chunks(shape[0], tile), chunks(shape[1], tile), (4,))
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return self.shape[0] * self.shape[1] * 4
+
+    def __getitem__(self, index: object) -> NDArray[np.uint8]:
+        """Return what is in memory now, missing tiles clear, and ask the service for those."""
+        return self._pyramid.paste(self.level, parse(index, self.shape))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the whole level as it is in memory now.
+
+        Raises
+        ------
+        CacheError
+            If the level has over 2**26 pixels.
+        """
+        if self.size > 4 * _WHOLE_PX:
+            raise CacheError(
+                f"Level {self.level} of {self._pyramid.producer.label} has {self.shape[0]} × "
+                f"{self.shape[1]} px, too many to be read at once; take a part of it."
+            )
+        return self[...].astype(dtype or np.uint8, copy=False)
+
+
+class TilePyramid:
+    """Levels for a multiscale image layer; safe between threads.
+
+    Indexing a level pastes tiles from memory into an RGBA block and hands the missing ones to the
+    service, in place of what this pyramid wanted before. Missing tiles are clear, so that the layer
+    below is the placeholder; a producer of several levels (H&E) shows coarser pixels there.
+    Failed tiles are hatched. The coarsest level is a real array (``overview``).
+
+    Parameters
+    ----------
+    producer, service, cache
+        Who makes the tiles, who asks for them, where they are.
+    overview
+        uint8 (h, w, 4) of ``overview_shape``, or less by the padding; None is clear.
+    descend
+        Coarse levels, above the producer's own, at which a view still has native tiles made.
+
+    Attributes
+    ----------
+    view_centre
+        Where the user looks, (y, x) in level-0 pixels; None takes the middle of what is indexed.
+    held
+        While true, indexing shows what is in memory and asks for nothing.
+    """
+
+    def __init__(
+        self,
+        producer: TileProducer,
+        service: TileService,
+        cache: TileCache,
+        overview: Pixels | None = None,
+        *,
+        descend: int = 2,
+        overview_px: int = OVERVIEW_PX,
+    ) -> None:
+        self.producer = producer
+        self.client = f"{producer.key[:8]}-{uuid.uuid4().hex}"
+        self.view_centre: tuple[float, float] | None = None
+        self.held = False
+        self._service = service
+        self._cache = cache
+        self._descend = descend
+        grid = producer.grid
+        shapes = level_shapes(grid.height, grid.width, overview_px)
+        self._levels = [TileLevel(self, n, shape) for n, shape in enumerate(shapes)]
+        self._overview = np.zeros(self.overview_shape, np.uint8)
+        if overview is not None:
+            self.set_overview(overview)
+
+    @property
+    def levels(self) -> list[TileLevel | Pixels]:
+        """The levels for napari, finest first; the last is the overview as it is now."""
+        return [*self._levels[:-1], self._overview]
+
+    @property
+    def overview_shape(self) -> tuple[int, int, int]:
+        """Shape of the coarsest level."""
+        return self._levels[-1].shape
+
+    @property
+    def failed(self) -> dict[TileAddress, str]:
+        """Failed tiles and why."""
+        return self._service.failures(self.producer.key)
+
+    def level_scale(self, n: int) -> float:
+        """Return µm per pixel of a level."""
+        return self.producer.grid.mpp * (1 << n)
+
+    def level_translate(self, n: int) -> float:
+        """Return the world position (µm) of the centre of a level's first pixel."""
+        return self.level_scale(n) / 2
+
+    def subscribe(self, callback: Callback) -> None:
+        """Call ``callback`` (held weakly) on a worker thread when a tile changes or fails."""
+        self._service.subscribe(self.client, callback)
+
+    def progress(self) -> Progress:
+        """Return how far the present view is."""
+        return self._service.progress(self.client)
+
+    def retry(self) -> int:
+        """Let failed tiles be asked for again; index a level to do so."""
+        return self._service.retry(self.client)
+
+    def set_overview(self, overview: Pixels) -> None:
+        """Replace the coarsest level; napari sees it once ``levels`` is assigned again."""
+        height, width, _ = self.overview_shape
+        canvas = np.zeros(self.overview_shape, np.uint8)
+        part = overview[:height, :width]
+        canvas[: part.shape[0], : part.shape[1]] = part
+        self._overview = canvas
+
+    def watch_overview(self) -> None:
+        """Keep the coarsest level derived from finished tiles from now on, in idle time."""
+        top = len(self._levels) - 1
+        grid = self.producer.grid.level(top)
+        everything = grid.covering(0, grid.height, 0, grid.width)
+        wishes = (TileAddress(top, row, col) for row, col in everything)
+        centre = (0.0, 0.0)
+        name = f"{self.client}/overview"
+        self._service.request(name, self.producer, wishes, centre=centre, background=True)
+
+    def compose_overview(self) -> Pixels:
+        """Return the coarsest level as far as tiles for it are in memory."""
+        return self._paste(len(self._levels) - 1, parse(..., self.overview_shape))[0]
+
+    def fill(self, centre: tuple[float, float]) -> None:
+        """Have every tile made in idle time, from ``centre`` (y, x in level-0 pixels) outwards."""
+        grid = self.producer.grid
+        row, col = (int(position // grid.tile) for position in centre)
+        wishes = (TileAddress(0, *place) for place in grid.spiral(row, col))
+        self._service.request(self.client, self.producer, wishes, centre=centre, background=True)
+
+    def stop_filling(self) -> None:
+        """Make only what is looked at."""
+        self._service.stop_background(self.client)
+
+    def rest(self) -> None:
+        """Drop the wishes of the present view: the layer is hidden, or out of sight."""
+        self._service.request(self.client, self.producer, (), centre=(0.0, 0.0))
+
+    def close(self) -> None:
+        """Drop everything this pyramid wants."""
+        self._service.drop(self.client)
+        self._service.drop(f"{self.client}/overview")
+
+    def paste(self, level: int, window: Window) -> Pixels:
+        """Return a window of a level from memory, and ask for its missing tiles."""
+        block, missing = self._paste(level, window)
+        if window.rows.step == window.cols.step == 1:
+            self._ask(level, window, missing)
+        return window.cut(block)
+
+    def _ask(self, level: int, window: Window, missing: Iterable[TileAddress]) -> None:
+        middle = [(span.start + span.stop) / 2 * 2**level for span in (window.rows, window.cols)]
+        centre = self.view_centre or (middle[0], middle[1])
+        wanted = () if self.held else missing
+        self._service.request(
+            self.client, self.producer, wanted, centre=centre, descend=self._descend
+        )
+
+    def _paste(self, level: int, window: Window) -> tuple[Pixels, list[TileAddress]]:
+        producer = self.producer
+        block, missing = paste(producer, self._cache, level, window, self._overview)
+        hatch_failed(block, producer, level, window, self.failed)
+        return block, missing
