@@ -44,6 +44,12 @@ class Augmentation(BaseModel):
         description="Draw the appearance once per batch, as if its crops came from one slide.",
     )
 
+    @property
+    def changes_appearance(self) -> bool:
+        """Whether the H&E is changed beyond its geometry."""
+        parts = (self.stain, self.hue, self.light, self.blur, self.sharpen, self.noise)
+        return any(part > 0 for part in parts)
+
 
 class Recipe(BaseModel):
     """Settings that every method has; a method adds its own switches."""

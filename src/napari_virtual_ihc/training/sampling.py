@@ -1,0 +1,118 @@
+"""Batches as a function of seed and step alone, so that a resumed run sees what it would have."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_virtual_ihc.methods.base import Batch
+from napari_virtual_ihc.training.augment import (
+    Appearance,
+    cut,
+    draw_appearance,
+    draw_geometry,
+    restain,
+)
+from napari_virtual_ihc.training.data import Pair, PairFolder, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_virtual_ihc.methods.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws the batch of any step.
+
+    Pairs are drawn at random with replacement, as the aligned data sets of ASP and its heirs do;
+    a recipe that is not ``aligned`` draws H&E and IHC independently (CUT).
+
+    Attributes
+    ----------
+    data
+        The pairs.
+    recipe
+        Batch and crop sizes, augmentation.
+    seed
+        Seed of the run.
+    steps
+        Steps of the whole training, which define the epoch of a step.
+    """
+
+    data: PairFolder
+    recipe: Recipe
+    seed: int
+    steps: int
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of 0-based ``step``."""
+        rng = np.random.default_rng([self.seed, step, 0])
+        look = draw_appearance(self.recipe.augmentation, rng)
+        crops = [self._crop(rng, look) for _ in range(self.recipe.batch_size)]
+        source = np.random.default_rng([self.seed, step, 1]).integers(1 << 62)
+        return Batch(
+            _stack([he for he, _, _ in crops]),
+            _stack([ihc for _, ihc, _ in crops]),
+            tuple(name for _, _, names in crops for name in names),
+            step,
+            self.recipe.epoch_of(step, self.steps),
+            torch.Generator().manual_seed(int(source)),
+        )
+
+    def batches(self, start: int) -> Iterator[Batch]:
+        """Yield the batches from ``start`` on, the next one made while this one is used."""
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(self.batch, start)
+            for step in range(start, self.steps):
+                ready = coming.result()
+                if step + 1 < self.steps:
+                    coming = pool.submit(self.batch, step + 1)
+                yield ready
+
+    def _crop(
+        self, rng: np.random.Generator, look: Appearance
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[str, str]]:
+        recipe, pairs = self.recipe, self.data.train
+        first = pairs[rng.integers(len(pairs))]
+        second = first if recipe.aligned else pairs[rng.integers(len(pairs))]
+        he = self._read(first)[0]
+        ihc = self._read(second)[1]
+        geometry = draw_geometry(he.shape, recipe.crop_size, recipe.augmentation, rng)
+        other = geometry
+        if not recipe.aligned:
+            other = draw_geometry(ihc.shape, recipe.crop_size, recipe.augmentation, rng)
+        if not recipe.augmentation.per_batch:
+            look = draw_appearance(recipe.augmentation, rng)
+        crop = cut(he, geometry, recipe.crop_size)
+        changed = recipe.augmentation.changes_appearance
+        seen = restain(crop, look, rng) if changed else crop.astype(np.float32)
+        target = cut(ihc, other, recipe.crop_size).astype(np.float32)
+        return seen, target, (str(first.he), str(second.ihc))
+
+    def _read(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        return load(pair, self.recipe.load_size)
+
+
+def _stack(crops: list[NDArray[np.float32]]) -> Tensor:
+    return torch.stack([to_tensor(crop) for crop in crops])
+
+
+def to_tensor(rgb: NDArray[np.float32] | NDArray[np.uint8]) -> Tensor:
+    """Return (h, w, 3) values 0 to 255 as (3, h, w) float32 in [-1, 1]."""
+    values = np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.float32)
+    return torch.from_numpy(values / 127.5 - 1)
+
+
+def to_rgb(image: Tensor) -> NDArray[np.uint8]:
+    """Return (3, h, w) in [-1, 1] as (h, w, 3) uint8 by truncation, as the reference codes do."""
+    values = (image.detach().float().cpu().clamp(-1, 1) + 1) / 2 * 255
+    array: NDArray[np.uint8] = values.permute(1, 2, 0).numpy().astype(np.uint8)
+    return array

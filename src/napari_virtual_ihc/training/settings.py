@@ -1,0 +1,50 @@
+"""What a training run is, as the one record from which it starts and resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_virtual_ihc.errors import JobError
+
+
+class TrainingSettings(BaseModel):
+    """All that decides a training; stored in ``run.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str = Field(description="Name of the method in the registry.")
+    preset: str = Field(description="Preset the recipe started from.")
+    recipe: dict[str, Any] = Field(description="The recipe as JSON values.")
+    data: Path = Field(description="Folder of pairs.")
+    mpp: float = Field(gt=0.01, lt=100, description="Scale of the pictures, µm/px.")
+    marker: str = Field(default="unknown", description="What the IHC shows.")
+    tissue: str = Field(default="unknown", description="Organ or kind of tissue.")
+    licence: str = Field(default="unknown", description="Terms of the finished model.")
+    notes: tuple[str, ...] = Field(default=(), description="Sentences for the model card.")
+    steps: int | None = Field(default=None, ge=1, description="Steps; the recipe's where none.")
+    seed: int = Field(default=0, ge=0, description="Seed of weights and sampling.")
+    device: str = Field(default="auto", description="auto, cpu, cuda or mps.")
+    checkpoint_steps: int = Field(default=1000, ge=1, description="Steps between checkpoints.")
+    checkpoint_seconds: float = Field(default=300, gt=0, description="Longest time between them.")
+    sample_steps: int = Field(default=500, ge=1, description="Steps between sample pictures.")
+    validation_steps: int = Field(default=1000, ge=1, description="Steps between validations.")
+    validation_pairs: int = Field(default=64, ge=0, description="Held-out pairs that are used.")
+
+    @classmethod
+    def read(cls, facts: dict[str, Any], where: Path) -> Self:
+        """Read the settings from the facts of a run.
+
+        Raises
+        ------
+        JobError
+            If they are missing or a field is wrong; the sentence names it.
+        """
+        try:
+            return cls.model_validate(facts.get("settings"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise JobError(f"{where}, field 'settings.{field}': {first['msg']}.") from error
