@@ -36,6 +36,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("??/*.tile"))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 10))
 def test_a_tile_file_gives_the_same_bytes(height: int, width: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 4), np.uint8)
@@ -45,7 +46,7 @@ def test_a_tile_file_gives_the_same_bytes(height: int, width: int, seed: int) ->
     assert decode_tile(key(2), encode_tile(key(1), pixels)) is None
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_any_flipped_bit_or_cut_is_recognised(data: st.DataObject) -> None:
     content = bytearray(encode_tile(key(1), tile(1)))

@@ -39,6 +39,7 @@ def crop(image: Pixels, address: TileAddress) -> Pixels:
     return image[y : y + h, x : x + w]
 
 
+@settings(max_examples=60, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(4))))
 def test_halving_is_the_alpha_weighted_mean_rounded_half_up(pixels: Pixels) -> None:
     h, w = pixels.shape[:2]
@@ -60,7 +61,7 @@ def test_clear_pixels_do_not_darken_their_neighbours() -> None:
     np.testing.assert_array_equal(halve(pixels), [[[200, 100, 50, 128]]])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32))
 def test_coarse_tiles_do_not_depend_on_the_order_of_finished_tiles(seed: int) -> None:
     rng = random.Random(seed)

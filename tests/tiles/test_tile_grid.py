@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_virtual_ihc.tiles.grid import TileGrid
@@ -10,13 +10,14 @@ from napari_virtual_ihc.tiles.producer import TileAddress
 
 grids = st.builds(
     TileGrid,
-    st.integers(1, 300),
-    st.integers(1, 300),
-    st.integers(1, 40).map(lambda half: 2 * half),
+    st.integers(1, 120),
+    st.integers(1, 120),
+    st.integers(1, 20).map(lambda half: 2 * half),
     st.just(0.5),
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(grids)
 def test_boxes_partition_the_extent(grid: TileGrid) -> None:
     count = np.zeros((grid.height, grid.width), int)
@@ -29,7 +30,8 @@ def test_boxes_partition_the_extent(grid: TileGrid) -> None:
     assert (count == 1).all()
 
 
-@given(grids, st.tuples(*[st.integers(-50, 350)] * 4))
+@settings(max_examples=60, deadline=None)
+@given(grids, st.tuples(*[st.integers(-50, 170)] * 4))
 def test_covering_is_exact(grid: TileGrid, edges: tuple[int, int, int, int]) -> None:
     y0, y1, x0, x1 = edges
     expected = set()
@@ -43,6 +45,7 @@ def test_covering_is_exact(grid: TileGrid, edges: tuple[int, int, int, int]) -> 
     assert set(given_) == expected
 
 
+@settings(max_examples=60, deadline=None)
 @given(grids, st.integers(1, 6))
 def test_children_of_a_coarse_tile_cover_exactly_what_it_covers(grid: TileGrid, n: int) -> None:
     coarse, fine = grid.level(n), grid.level(n - 1)
@@ -59,11 +62,13 @@ def test_children_of_a_coarse_tile_cover_exactly_what_it_covers(grid: TileGrid, 
     np.testing.assert_array_equal(owner, np.add.outer(rows * coarse.cols, cols))
 
 
+@settings(max_examples=60, deadline=None)
 @given(grids, st.integers(0, 4), st.integers(0, 4))
 def test_levels_compose(grid: TileGrid, a: int, b: int) -> None:
     assert grid.level(a).level(b) == grid.level(a + b)
 
 
+@settings(max_examples=60, deadline=None)
 @given(grids, st.integers(-3, 40), st.integers(-3, 40))
 def test_spiral_gives_every_tile_once_and_moves_outwards(grid: TileGrid, r: int, c: int) -> None:
     places = list(grid.spiral(r, c))
