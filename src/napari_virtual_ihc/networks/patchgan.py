@@ -39,7 +39,7 @@ class PatchGanConfig:
 
     def __post_init__(self) -> None:
         """Refuse a shape that no network can have."""
-        if min(self.input_nc, self.ndf, self.n_layers) < 1:
+        if min(self.input_nc, self.ndf, self.n_layers) < 1 or self.n_layers > 12:
             raise ModelError(
                 "Discriminator arguments 'input_nc', 'ndf' and 'n_layers' must be at least 1."
             )

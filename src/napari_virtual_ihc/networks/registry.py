@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.networks.norm import thaw_statistics
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
@@ -57,6 +59,35 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     return network
 
 
+def expected_shapes(name: str, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return key → shape of the network's state dict without allocating it.
+
+    Raises
+    ------
+    ModelError
+        As `configure` does.
+    """
+    state = _on_meta(name, configure(name, arguments)).state_dict()
+    return {key: tuple(value.shape) for key, value in state.items()}
+
+
+def build_empty(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """Return a network whose tensors are still to be loaded; raises as `configure` does.
+
+    No time is spent on drawing weights that a checkpoint replaces.
+    """
+    network = _on_meta(name, configure(name, arguments))
+    network.to_empty(device="cpu")
+    thaw_statistics(network)
+    return network
+
+
 def describe(config: Config) -> dict[str, Any]:
     """Return ``config`` as JSON values, so that ``configure`` gives it back."""
     return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(config).items()}
+
+
+def _on_meta(name: str, config: Config) -> nn.Module:
+    with torch.device("meta"):
+        network: nn.Module = architectures[name][1](config)
+    return network

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_RANGES = {
+    "input_nc": (1, 64),
+    "output_nc": (1, 64),
+    "ngf": (1, 1024),
+    "n_blocks": (0, 64),
+    "n_downsampling": (1, 6),
+}
+
+
 @dataclass(frozen=True)
 class ResnetConfig:
     """Shape of a `ResnetGenerator`.
@@ -54,11 +63,11 @@ class ResnetConfig:
 
     def __post_init__(self) -> None:
         """Refuse a shape that no network can have."""
-        for name in ("input_nc", "output_nc", "ngf", "n_downsampling"):
-            if getattr(self, name) < 1:
-                raise ModelError(f"Generator argument {name!r} must be at least 1.")
-        if self.n_blocks < 0 or not 0 <= self.dropout < 1:
-            raise ModelError("Generator arguments 'n_blocks' and 'dropout' are out of range.")
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise ModelError(f"Generator argument {name!r} must lie in {low} … {high}.")
+        if not 0 <= self.dropout < 1:
+            raise ModelError("Generator argument 'dropout' must lie in 0 … 1.")
         if self.norm not in ("instance", "batch"):
             raise ModelError(f"Generator norm {self.norm!r} is neither 'instance' nor 'batch'.")
 

@@ -33,14 +33,18 @@ class UnetConfig:
 
     def __post_init__(self) -> None:
         """Refuse a shape that no network can have."""
-        if min(self.input_nc, self.output_nc, self.ngf) < 1 or not 0 <= self.dropout < 1:
+        if not _in_range(self.input_nc, self.output_nc, self.ngf) or not 0 <= self.dropout < 1:
             raise ModelError(
                 "U-Net arguments 'input_nc', 'output_nc', 'ngf' or 'dropout' are out of range."
             )
-        if self.n_downs < 5:
-            raise ModelError(f"A U-Net needs at least 5 halvings ('n_downs'), not {self.n_downs}.")
+        if not 5 <= self.n_downs <= 12:
+            raise ModelError(f"A U-Net has 5 to 12 halvings ('n_downs'), not {self.n_downs}.")
         if self.norm not in ("instance", "batch"):
             raise ModelError(f"U-Net norm {self.norm!r} is neither 'instance' nor 'batch'.")
+
+
+def _in_range(*widths: int) -> bool:
+    return all(1 <= width <= 1024 for width in widths)
 
 
 class SkipBlock(nn.Module):

@@ -1,0 +1,110 @@
+"""``virtual-ihc models``: list the models at hand, look into one, bring one's own checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 (typer evaluates annotations)
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_virtual_ihc.cli.output import emit
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.models.card import ModelCard
+    from napari_virtual_ihc.models.library import ModelEntry
+
+app = typer.Typer(help="Models at hand, and import of checkpoints.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List the bundled model and those of the library folders, damaged ones with the reason."""
+    from napari_virtual_ihc.models.library import Library
+    from napari_virtual_ihc.provenance import stamp
+
+    entries = Library().list()
+    if as_json:
+        models = [_summary(entry) for entry in entries]
+        emit(stamp("virtual-ihc/models/1", "models list") | {"models": models}, as_json)
+    else:
+        emit({entry.name: _line(entry) for entry in entries}, as_json)
+
+
+@app.command()
+def inspect(
+    name: Annotated[str, typer.Argument(help="Name in the library, or path of a model folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Verify a model and show its card."""
+    from napari_virtual_ihc.models.library import Library
+
+    model = Library().get(name)
+    facts = {
+        "folder": str(model.folder),
+        "parameters": sum(tensor.numel() for tensor in model.state.values()),
+    }
+    _emit_with_card("virtual-ihc/model-inspection/1", "models inspect", facts, model.card, as_json)
+
+
+@app.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="A generator's checkpoint.")],
+    name: Annotated[str, typer.Option(help="Name of the model in the library.")],
+    mpp: Annotated[float, typer.Option(help="µm/px of the H&E it was trained on.")],
+    marker: Annotated[str, typer.Option(help="Marker it paints, such as HER2.")],
+    tissue: Annotated[str, typer.Option(help="Tissue it was trained on.")] = "unknown",
+    licence: Annotated[str, typer.Option(help="Terms the weights may be used under.")] = "unknown",
+    mpp_out: Annotated[float | None, typer.Option(help="µm/px of its output, if other.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Model folder to write.")] = None,
+    library: Annotated[Path | None, typer.Option(help="Library folder to write into.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import a checkpoint of CUT, ASP, MDCL, PSPStain, VSMT, CycleGAN or pix2pix code."""
+    from napari_virtual_ihc.errors import UsageError
+    from napari_virtual_ihc.models.card import read_card
+    from napari_virtual_ihc.models.importing import ImportFacts, import_checkpoint
+    from napari_virtual_ihc.settings import load_settings
+
+    if out is not None and library is not None:
+        raise UsageError("Give --out or --library, not both.")
+    facts = ImportFacts(name, mpp, marker, tissue, licence, mpp_out)
+    folder = out or (library or load_settings().library_dirs[0]) / name
+    import_checkpoint(file, facts, folder)
+    card = read_card(folder)
+    place = {"folder": str(folder)}
+    _emit_with_card("virtual-ihc/model-import/1", "models import", place, card, as_json)
+
+
+def _emit_with_card(
+    schema: str, command: str, facts: dict[str, Any], card: ModelCard, as_json: bool
+) -> None:
+    from napari_virtual_ihc.provenance import stamp
+
+    fields = card.model_dump(mode="json")
+    emit(stamp(schema, command) | facts | {"card": fields} if as_json else facts | fields, as_json)
+
+
+def _line(entry: ModelEntry) -> str:
+    card = entry.card
+    if card is None:
+        return f"cannot be used: {entry.error}"
+    return f"{card.marker}, {card.tissue}, {card.mpp_in:g} µm/px, {card.method}, {card.licence}"
+
+
+def _summary(entry: ModelEntry) -> dict[str, Any]:
+    if entry.card is None:
+        return {"name": entry.name, "folder": str(entry.folder), "error": entry.error}
+    card = entry.card
+    return {
+        "name": entry.name,
+        "folder": str(entry.folder),
+        "marker": card.marker,
+        "tissue": card.tissue,
+        "mpp_in": card.mpp_in,
+        "mpp_out": card.mpp_out,
+        "method": card.method,
+        "tiling": card.tiling,
+        "licence": card.licence,
+    }

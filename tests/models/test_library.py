@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.models.library import Library, bundled_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_models_are_listed_after_the_bundled_one(folder: Path) -> None:
+    entries = Library([folder.parent]).list()
+    assert [entry.name for entry in entries] == ["demo", "small"]
+    assert entries[1].card is not None
+    assert entries[1].card.marker == "HER2"
+    assert Library([folder.parent]).get("small").folder == folder
+
+
+def test_damaged_models_are_listed_with_the_reason(folder: Path) -> None:
+    broken, cut, empty = (folder.with_name(n) for n in ("broken", "cut", "empty"))
+    shutil.copytree(folder, broken)
+    card = json.loads((broken / "model.json").read_text())
+    del card["mpp_in"]
+    (broken / "model.json").write_text(json.dumps(card))
+    shutil.copytree(folder, cut)
+    (cut / "weights.safetensors").write_bytes(b"\x08")
+    empty.mkdir()
+    errors = {entry.name: entry.error or "" for entry in Library([folder.parent]).list()}
+    assert "mpp_in" in errors["broken"]
+    assert "weights.safetensors" in errors["cut"]
+    assert "model.json" in errors["empty"]
+    assert errors["small"] == ""
+
+
+def test_equal_names_are_told(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "other" / "small")
+    shutil.copytree(folder, tmp_path / "other" / "demo")
+    entries = Library([folder.parent, tmp_path / "other"]).list()
+    hidden = [entry.folder for entry in entries if "hidden" in (entry.error or "")]
+    assert hidden == [tmp_path / "other" / "demo", tmp_path / "other" / "small"]
+
+
+def test_a_model_folder_can_be_named_by_its_path(folder: Path) -> None:
+    assert Library([]).get(str(folder)).card.name == "small"
+
+
+def test_an_unknown_name_says_what_there_is(folder: Path) -> None:
+    with pytest.raises(ModelError, match="demo, small"):
+        Library([folder.parent, folder.parent / "absent"]).get("large")
+
+
+def test_the_configured_library_is_used(private_home: Path, folder: Path) -> None:
+    shutil.copytree(folder, private_home / "models" / "small")
+    assert [entry.name for entry in Library().list()] == ["demo", "small"]
+    assert bundled_folder().parts[-3:] == ("resources", "models", "demo")
