@@ -6,15 +6,16 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, cast
 
-import click
 import typer
 
 from napari_virtual_ihc import __version__
 from napari_virtual_ihc.errors import Cancelled, UsageError, VirtualIhcError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
+# click's ClickException, which newer versions of typer carry inside themselves
+_WRONG_WORDS: type[Exception] = typer.BadParameter.__mro__[2]
 _COMMANDS = {
     "demo": "view:demo",
     "view": "view:view",
@@ -47,12 +48,12 @@ def run(arguments: list[str]) -> int:
     try:
         result = build_app()(words, standalone_mode=False)
         return result if isinstance(result, int) else DONE
-    except click.exceptions.Exit as leave:
+    except typer.Exit as leave:
         return leave.exit_code
-    except click.ClickException as error:
-        error.show()
+    except _WRONG_WORDS as error:
+        cast("typer.BadParameter", error).show()
         return WRONG_USE
-    except (KeyboardInterrupt, click.Abort, Cancelled):
+    except (KeyboardInterrupt, typer.Abort, Cancelled):
         print("Stopped; run the same command again to go on.", file=sys.stderr)
         return FAILED
     except (VirtualIhcError, OSError) as error:
