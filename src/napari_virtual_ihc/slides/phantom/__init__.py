@@ -1,0 +1,14 @@
+"""Synthetic serial sections with known truth, rendered lazily from a seed."""
+
+from __future__ import annotations
+
+from napari_virtual_ihc.slides.phantom.cells import CELL
+from napari_virtual_ihc.slides.phantom.parameters import (
+    MARKERS,
+    PHANTOM_VERSION,
+    CellKind,
+    PhantomParameters,
+)
+from napari_virtual_ihc.slides.phantom.phantom import Phantom
+
+__all__ = ["CELL", "MARKERS", "PHANTOM_VERSION", "CellKind", "Phantom", "PhantomParameters"]

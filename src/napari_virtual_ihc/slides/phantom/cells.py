@@ -1,0 +1,306 @@
+"""Which cells lie where: a seeded, thinned, jittered lattice per class and slide-anchored block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from napari_virtual_ihc.slides.phantom.lining import lining_cells
+from napari_virtual_ihc.slides.phantom.marker import (
+    bystander_expression,
+    slide_threshold,
+    tumour_expression,
+)
+from napari_virtual_ihc.slides.phantom.noise import Grid, mix, normal, uniform
+from napari_virtual_ihc.slides.phantom.parameters import CellKind, marker_model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.slides.phantom.architecture import Architecture, Fields
+    from napari_virtual_ihc.slides.phantom.parameters import PhantomParameters, Section
+
+BLOCK_UM = 256.0
+_STEP = 2.0
+_REACH = 12.0
+
+CELL = np.dtype([
+    ("y", "f8"), ("x", "f8"), ("kind", "u1"), ("diameter", "f4"), ("aspect", "f4"),
+    ("angle", "f4"), ("load", "f4"), ("vesicular", "f4"), ("activity", "f4"),
+    ("expression", "f4"), ("depth", "f4"), ("id", "u8"), ("in_next", "?"),
+])  # fmt: skip
+"""One cell: position (µm), :class:`CellKind`, equivalent nuclear diameter (µm), long over short
+axis, angle (rad), hematoxylin OD, chromatin from dense (0) to vesicular (1), visible latent,
+chromogen OD, share of the section's thickness it fills, identity, and whether the next section
+cuts it too."""
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    kind: CellKind
+    pitch: float
+    spacing: float
+
+
+class Population:
+    """The cells of one phantom, block by block.
+
+    Parameters
+    ----------
+    key, architecture, marker, parameters
+        Seed, tissue, marker name and constants of the phantom.
+    """
+
+    def __init__(
+        self, key: int, architecture: Architecture, marker: str, parameters: PhantomParameters
+    ) -> None:
+        self.key, self._tissue, self._parameters = key, architecture, parameters
+        self.model = marker_model(marker)
+        self.threshold = slide_threshold(key, self.model)
+        p = parameters
+        self._lattices = (
+            _Lattice(CellKind.LYMPHOCYTE, p.lymphoid_pitch_um, 6.2),
+            _Lattice(CellKind.TUMOUR, p.tumour_pitch_um, p.tumour_spacing_um),
+            _Lattice(CellKind.FIBROBLAST, p.stroma_pitch_um, 7.0),
+            _Lattice(CellKind.RED_CELL, 6.6, 5.4),
+            _Lattice(CellKind.DEBRIS, 12.0, 4.0),
+        )
+
+    def block(self, row: int, col: int, section: Section) -> NDArray[np.void]:
+        """Return the cells (dtype :data:`CELL`) whose centre lies in a block of 256 µm.
+
+        Positions are in the frame of the first section. The block is a function of its index.
+        """
+        y, x = row * BLOCK_UM, col * BLOCK_UM
+        if section == "same":
+            first = self._first(y, x, _REACH)
+            first["in_next"] = uniform(first["id"], 11) < self._parameters.kept_in_next
+            return _within(first, y, x, 0.0)
+        return _within(self._next(y, x, 0.0, self._first(y, x, _REACH)), y, x, 0.0)
+
+    def _first(self, y: float, x: float, reach: float) -> NDArray[np.void]:
+        everywhere, fields, grid = self._candidates(y, x, reach + _REACH, 0)
+        kept = _thin(everywhere, self._spacings(everywhere))
+        return _within(kept, y, x, reach)
+
+    def _next(self, y: float, x: float, reach: float, first: NDArray[np.void]) -> NDArray[np.void]:
+        stays = uniform(first["id"], 11) < self._parameters.kept_in_next
+        old = first[stays]
+        new, _, _ = self._candidates(y, x, _REACH, 1)
+        gone = uniform(new["id"], 12) >= self._parameters.kept_in_next
+        both = np.concatenate([old, new[gone]])
+        priority = np.r_[np.full(len(old), 2.0), uniform(new["id"][gone], 13)]
+        kept = _thin(both, self._spacings(both), priority)
+        return _within(kept, y, x, reach)
+
+    def _spacings(self, cells: NDArray[np.void]) -> NDArray[np.float64]:
+        table = np.full(16, 4.0)
+        for lattice in self._lattices:
+            table[lattice.kind] = lattice.spacing
+        table[CellKind.EPITHELIUM], table[CellKind.ENDOTHELIUM] = 5.5, 4.0
+        return table[cells["kind"]] / 2
+
+    def _candidates(
+        self, y: float, x: float, reach: float, section: int
+    ) -> tuple[NDArray[np.void], Fields, Grid]:
+        side = BLOCK_UM + 2 * reach
+        count = int(np.ceil(side / _STEP))
+        grid = Grid(y - reach, x - reach, count, count, _STEP)
+        fields = self._tissue.sample(grid)
+        parts = [self._lattice_cells(lattice, grid, fields, section) for lattice in self._lattices]
+        for kind, lining in (("duct", CellKind.EPITHELIUM), ("vessel", CellKind.ENDOTHELIUM)):
+            glands = self._tissue.glands(grid, kind)
+            parts.append(self._lining(glands, lining, grid, fields, section))
+        return np.concatenate(parts), fields, grid
+
+    def _lattice_cells(
+        self, lattice: _Lattice, grid: Grid, fields: Fields, section: int
+    ) -> NDArray[np.void]:
+        pitch, key = lattice.pitch, self.key * 31 + int(lattice.kind)
+        iy, ix = (
+            np.arange(int(low // pitch) - 1, int((low + n * grid.step) // pitch) + 2)
+            for low, n in ((grid.y, grid.rows), (grid.x, grid.cols))
+        )
+        jy, jx = (a.ravel().astype(np.int64) for a in np.meshgrid(iy, ix, indexing="ij"))
+        y = (jy + 0.5 + 0.95 * (uniform(jy, jx, key, section, 1) - 0.5)) * pitch
+        shear = 0.5 * (jy % 2)
+        x = (jx + shear + 0.95 * (uniform(jy, jx, key, section, 2) - 0.5)) * pitch
+        here = _in_grid(y, x, grid)
+        jy, jx, y, x = jy[here], jx[here], y[here], x[here]
+        at = _Sampler(y, x, grid)
+        chance = self._chance(lattice.kind, at, fields)
+        taken = uniform(jy, jx, key, section, 3) < chance
+        cells = np.zeros(int(taken.sum()), CELL)
+        cells["y"], cells["x"], cells["kind"] = y[taken], x[taken], int(lattice.kind)
+        cells["id"] = _identity(jy[taken], jx[taken], key, section)
+        angle = at.direction(fields.phase)[taken]
+        self._dress(cells, _Sampler(y[taken], x[taken], grid), fields, angle)
+        return cells
+
+    def _lining(
+        self, glands: list[object], kind: CellKind, grid: Grid, fields: Fields, section: int
+    ) -> NDArray[np.void]:
+        cells = lining_cells(glands, kind, section, CELL)
+        cells = cells[_in_grid(cells["y"], cells["x"], grid)]
+        at = _Sampler(cells["y"], cells["x"], grid)
+        deep = at(fields.duct if kind is CellKind.EPITHELIUM else fields.vessel)
+        wall = at(fields.duct_wall if kind is CellKind.EPITHELIUM else fields.vessel_wall)
+        cells = cells[(at(fields.inside) > 3) & (at(fields.nest) < -2) & (deep < wall + 1.0)]
+        angle = cells["angle"].astype(np.float64)
+        self._dress(cells, _Sampler(cells["y"], cells["x"], grid), fields, angle)
+        return cells
+
+    def _chance(self, kind: CellKind, at: _Sampler, fields: Fields) -> NDArray[np.float64]:
+        nest, lumen, rot = at(fields.nest), at(fields.lumen), at(fields.necrosis)
+        cavity = np.maximum(at(fields.duct), at(fields.vessel))
+        inside = at(fields.inside) > 3.0
+        stroma = inside & (nest < -1.5) & (cavity < -2.0)
+        solid = inside & (nest > 3.5) & (lumen < -3.5) & (rot < 0.4)
+        if kind is CellKind.TUMOUR:
+            return solid * np.clip(0.86 + 0.16 * at(fields.crowd), 0.45, 1.0)
+        if kind is CellKind.FIBROBLAST:
+            return (
+                stroma
+                * np.clip(1.02 - 1.6 * at(fields.fat), 0.02, 1)
+                * (1 - at(fields.lymphoid))
+                * 0.8
+            )
+        if kind is CellKind.RED_CELL:
+            filled = at(fields.vessel) - at(fields.vessel_wall) > 2.5
+            return filled * 0.75 * (at(fields.dense) > -0.5) + stroma * 0.002 * (
+                at(fields.fat) < 0.1
+            )
+        if kind is CellKind.DEBRIS:
+            return inside * (rot > 0.5) * 0.4 + solid * 0.004
+        scattered = (
+            stroma
+            * np.clip(1 - 1.6 * at(fields.fat), 0, 1)
+            * (0.004 + 0.075 * at(fields.immune) ** 2)
+        )
+        return stroma * at(fields.lymphoid) * 0.9 + scattered + solid * 0.012 * at(fields.immune)
+
+    def _dress(
+        self, cells: NDArray[np.void], at: _Sampler, fields: Fields, angle: NDArray[np.float64]
+    ) -> None:
+        ids = cells["id"]
+        p = self._parameters
+        kinds = cells["kind"]
+        a, b, c, d = (normal(ids, salt) for salt in (21, 22, 23, 24))
+        smooth = p.activity_smooth
+        visible = smooth * at(fields.activity) + np.sqrt(1 - smooth**2) * a
+        tumour = kinds == CellKind.TUMOUR
+        vesicular = 1 / (1 + np.exp(-3.0 * (visible - 0.25)))
+        pleomorphic = 0.07 + 0.09 * at(fields.grade)
+        size = p.inactive_diameter_um + (p.active_diameter_um - p.inactive_diameter_um) * vesicular
+        cells["diameter"] = _BASE["diameter"][kinds] * np.exp(_BASE["spread"][kinds] * b)
+        cells["aspect"] = _BASE["aspect"][kinds] * np.exp(_BASE["spread"][kinds] * 1.6 * c)
+        cells["angle"] = np.where(_BASE["random"][kinds], np.pi * uniform(ids, 25), angle + 0.2 * d)
+        load = p.inactive_load + (p.active_load - p.inactive_load) * vesicular
+        cells["load"] = _BASE["load"][kinds] * np.exp(0.16 * d)
+        cells["diameter"][tumour] = (size * np.exp(pleomorphic * b))[tumour]
+        cells["load"][tumour] = (load * np.exp(0.08 * d))[tumour]
+        cells["aspect"] = np.maximum(cells["aspect"], 1.0)
+        cells["aspect"][tumour] = (1.1 + 0.16 * np.abs(c) + 0.12 * vesicular)[tumour]
+        cells["activity"] = visible * tumour
+        cells["vesicular"] = np.where(tumour, vesicular, _BASE["vesicular"][kinds])
+        cells["depth"] = np.clip(1.0 - 0.55 * uniform(ids, 26) ** 4, 0.3, 1.0)
+        self._express(cells, visible, at(fields.hidden))
+
+    def _express(
+        self, cells: NDArray[np.void], visible: NDArray[np.float64], hidden: NDArray[np.float64]
+    ) -> None:
+        ids, kinds = cells["id"], cells["kind"]
+        rates = np.zeros(16)
+        rates[[CellKind.LYMPHOCYTE, CellKind.EPITHELIUM, CellKind.FIBROBLAST]] = (
+            self.model.bystanders
+        )
+        own = tumour_expression(visible, hidden, normal(ids, 31), self.threshold, self.model)
+        other = bystander_expression(uniform(ids, 32), rates[kinds])
+        cells["expression"] = np.where(kinds == CellKind.TUMOUR, own, other)
+
+
+def _base() -> dict[str, NDArray[np.float64]]:
+    rows = {
+        CellKind.TUMOUR: (10.5, 0.1, 1.2, 0.6, 0.3, 1),
+        CellKind.FIBROBLAST: (6.2, 0.18, 3.4, 0.6, 0.2, 0),
+        CellKind.LYMPHOCYTE: (6.7, 0.07, 1.05, 0.86, 0.1, 1),
+        CellKind.EPITHELIUM: (7.8, 0.07, 1.35, 0.62, 0.25, 0),
+        CellKind.ENDOTHELIUM: (5.2, 0.1, 3.4, 0.6, 0.1, 0),
+        CellKind.RED_CELL: (6.9, 0.05, 1.1, 0.0, 0.0, 1),
+        CellKind.DEBRIS: (3.6, 0.3, 1.1, 0.8, 0.0, 1),
+    }
+    names = ("diameter", "spread", "aspect", "load", "vesicular", "random")
+    tables = {name: np.zeros(16) for name in names}
+    for kind, values in rows.items():
+        for name, value in zip(names, values, strict=True):
+            tables[name][kind] = value
+    return tables
+
+
+_BASE = _base()
+
+
+class _Sampler:
+    """Reads fields of a grid at points by linear interpolation."""
+
+    def __init__(self, y: NDArray[np.float64], x: NDArray[np.float64], grid: Grid) -> None:
+        at_y = np.clip((y - grid.y) / grid.step - 0.5, 0, grid.rows - 1.001)
+        at_x = np.clip((x - grid.x) / grid.step - 0.5, 0, grid.cols - 1.001)
+        row, col = at_y.astype(np.intp), at_x.astype(np.intp)
+        self._first, self._row = row * grid.cols + col, grid.cols
+        self._down, self._right = at_y - row, at_x - col
+
+    def __call__(self, field: NDArray[np.float32]) -> NDArray[np.float64]:
+        flat, first = field.ravel(), self._first
+        top = flat[first] + (flat[first + 1] - flat[first]) * self._right
+        first = first + self._row
+        low = flat[first] + (flat[first + 1] - flat[first]) * self._right
+        return top + (low - top) * self._down
+
+    def direction(self, phase: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the angle (rad) of the contour line of ``phase``."""
+        dy, dx = np.gradient(phase)
+        angle: NDArray[np.float64] = np.arctan2(self(dy), self(dx)) + np.pi / 2
+        return angle
+
+
+def _identity(
+    jy: NDArray[np.int64], jx: NDArray[np.int64], key: int, section: int
+) -> NDArray[np.uint64]:
+    return mix(jy, jx, key, section, 5)
+
+
+def _in_grid(y: NDArray[np.float64], x: NDArray[np.float64], grid: Grid) -> NDArray[np.bool_]:
+    bottom, right = grid.y + grid.rows * grid.step, grid.x + grid.cols * grid.step
+    return (y >= grid.y) & (y < bottom) & (x >= grid.x) & (x < right)
+
+
+def _within(cells: NDArray[np.void], y: float, x: float, reach: float) -> NDArray[np.void]:
+    inside = (cells["y"] >= y - reach) & (cells["y"] < y + BLOCK_UM + reach)
+    inside &= (cells["x"] >= x - reach) & (cells["x"] < x + BLOCK_UM + reach)
+    return cells[inside]
+
+
+def _thin(
+    cells: NDArray[np.void],
+    radii: NDArray[np.float64],
+    priority: NDArray[np.float64] | None = None,
+) -> NDArray[np.void]:
+    """Drop each cell that is too near one of higher priority (Matérn's second process)."""
+    if len(cells) < 2:
+        return cells
+    rank = uniform(cells["id"], 41) if priority is None else priority
+    tree = cKDTree(np.stack([cells["y"], cells["x"]], 1))
+    pairs = tree.query_pairs(2 * float(radii.max()), output_type="ndarray")
+    a, b = pairs[:, 0], pairs[:, 1]
+    gap = np.hypot(cells["y"][a] - cells["y"][b], cells["x"][a] - cells["x"][b])
+    close = gap < radii[a] + radii[b]
+    a, b = a[close], b[close]
+    lower = np.where(rank[a] < rank[b], a, b)
+    fixed = rank[lower] >= 2.0
+    keep = np.ones(len(cells), bool)
+    keep[lower[~fixed]] = False
+    return cells[keep]
