@@ -46,10 +46,15 @@ class LayerAdapter(QObject):
         self._lock = threading.Lock()
         self._changed: set[TileAddress] = set()
         self._open = True
+        self.has_tiles = False
+        self._filling = False
         self._timer = QTimer(self, singleShot=True, interval=GATHER_MS)
         self._timer.timeout.connect(self._refresh)
         self._arrived.connect(self._timer.start)
+        layer.events.visible.connect(self._on_visible)
         service.subscribe(pyramid.client, self._on_tile)
+        self._missed = True  # tiles may have come between the layer's first look and now
+        self._timer.start()
 
     def close(self) -> None:
         """Drop the pyramid's wishes; no refresh comes afterwards."""
@@ -57,6 +62,45 @@ class LayerAdapter(QObject):
             self._open = False
         self._timer.stop()
         self.service.drop(self.pyramid.client)
+
+    def look_at(self, y: float, x: float) -> None:
+        """Have the tiles nearest to (``y``, ``x``), world units, come first."""
+        mpp = self.pyramid.producer.grid.mpp
+        self.pyramid.view_centre = (y / mpp, x / mpp)
+
+    def fill(self, y: float, x: float) -> None:
+        """Have every tile made in idle time, outwards from (``y``, ``x``), world units."""
+        mpp = self.pyramid.producer.grid.mpp
+        self._filling = True
+        self.pyramid.fill((y / mpp, x / mpp))
+
+    def stop_filling(self) -> None:
+        """Make only what is looked at."""
+        self._filling = False
+        self.pyramid.stop_filling()
+
+    def fill_progress(self) -> tuple[int, int]:
+        """Return how many tiles of the slide are done or failed, and how many there are."""
+        grid, progress = self.pyramid.producer.grid, self.pyramid.progress()
+        total = grid.rows * grid.cols
+        return min(progress.background + progress.failed, total), total
+
+    def filling(self) -> bool:
+        """Whether tiles of the slide are still to be made in idle time."""
+        done, total = self.fill_progress()
+        return self._filling and done < total
+
+    def ask_again(self) -> None:
+        """Ask for what is missing on screen, nearest to the centre first."""
+        layer = self.layer()
+        progress = self.pyramid.progress()
+        if layer is not None and layer.visible and progress.done < progress.wanted:
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def _on_visible(self, _event: object = None) -> None:
+        layer = self.layer()
+        if layer is not None and not layer.visible:
+            self.pyramid.rest()
 
     def _on_tile(self, event: TileEvent) -> None:
         """Gather a tile; runs on a worker thread."""
@@ -74,11 +118,16 @@ class LayerAdapter(QObject):
         layer = self.layer()
         if layer is None:
             return
-        on_screen = _on_screen(layer)
-        side = self.pyramid.producer.grid.tile
-        if layer.visible and any(_box(tile, side).intersects(on_screen) for tile in changed):
+        self.has_tiles = self.has_tiles or bool(changed) or self.pyramid.progress().done > 0
+        if layer.visible and (self._missed or self._on_screen(layer, changed)):
             layer.refresh(extent=False, thumbnail=False, highlight=False)
+        self._missed = False
         self.refreshed.emit()
+
+    def _on_screen(self, layer: Image, tiles: set[TileAddress]) -> bool:
+        shown = _shown(layer)
+        side = self.pyramid.producer.grid.tile
+        return any(_box(tile, side).intersects(shown) for tile in tiles)
 
 
 def _box(address: TileAddress, side: int) -> Box:
@@ -88,7 +137,7 @@ def _box(address: TileAddress, side: int) -> Box:
     return Box(top, left, top + step, left + step)
 
 
-def _on_screen(layer: Image) -> Box:
+def _shown(layer: Image) -> Box:
     """Return what the layer shows now, in its level-0 pixels."""
     factor = layer.downsample_factors[layer.data_level][:2]
     (top, left), (bottom, right) = (corner[:2] * factor for corner in layer.corner_pixels)

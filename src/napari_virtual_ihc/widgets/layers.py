@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.widgets.region_numbers import RegionNumbers
 
 SLIDE = "virtual_ihc_slide"
 VIRTUAL = "virtual_ihc_virtual"
+REGION = "virtual_ihc_region"
 _OVERVIEW_PX = 512
 _GLASS = (242, 242, 242, 255)
 
@@ -51,6 +53,12 @@ def virtual_of(layer: Layer) -> VirtualInfo | None:
     """Return what a virtual layer says of itself, or None for any other layer."""
     info: VirtualInfo | None = layer.metadata.get(VIRTUAL)
     return info
+
+
+def region_of(layer: Layer) -> RegionNumbers | None:
+    """Return the numbers of a region's layer, or None for any other layer."""
+    numbers: RegionNumbers | None = layer.metadata.get(REGION)
+    return numbers
 
 
 def placing(mpp: float | None) -> dict[str, Any]:

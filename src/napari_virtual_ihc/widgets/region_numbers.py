@@ -23,7 +23,7 @@ class RegionNumbers:
     name
         Such as ``"Region 3"``.
     area_mm2
-        Area of the pixels measured.
+        Area of the pixels measured: tissue inside the region.
     dab_percent
         Share of those pixels that are DAB positive, 0 to 100.
     h_score
@@ -41,8 +41,8 @@ class RegionNumbers:
     def text(self) -> str:
         """Return the line shown under the page, three significant digits each."""
         return (
-            f"{self.name}   {self.area_mm2:.3g} mm²   DAB area {self.dab_percent:.3g} %   "
-            f"H-score {self.h_score:.3g}"
+            f"{self.name} (virtual)   {self.area_mm2:.3g} mm² tissue   "
+            f"DAB area {self.dab_percent:.3g} %   H-score {self.h_score:.3g}"
         )
 
 

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.widgets.adapter import LayerAdapter
+from napari_virtual_ihc.widgets.camera import visible_box
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.keys import bind_keys
-from napari_virtual_ihc.widgets.layers import VIRTUAL, VirtualInfo, image_arguments, slide_of
+from napari_virtual_ihc.widgets.layers import (
+    VIRTUAL,
+    VirtualInfo,
+    image_arguments,
+    slide_of,
+    virtual_of,
+)
 from napari_virtual_ihc.widgets.overlays import banner_text
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
@@ -40,8 +47,8 @@ class Session(QObject):
     camera_moved = Signal()
     camera_rested = Signal()
     tiles_changed = Signal()
-    virtual_removed = Signal(object)
-    """Client name of a virtual layer's pyramid that was taken off the viewer."""
+    layer_removed = Signal(object)
+    """A layer of ours that was taken off the viewer."""
     live_toggled = Signal()
     region_requested = Signal()
     problem = Signal(str)
@@ -53,6 +60,7 @@ class Session(QObject):
         self._viewer = weakref.ref(viewer)
         self.services = Services(effective_settings())
         self.chosen: SlideEntry | None = None
+        self.busy: set[str] = set()
         self._entries: list[SlideEntry] = []
         self._adapters: list[LayerAdapter] = []
         self.canvas = CanvasDressing(viewer, window)
@@ -60,7 +68,8 @@ class Session(QObject):
         self.canvas.camera_rested.connect(self.camera_rested)
         self._banner_timer = QTimer(self, singleShot=True, interval=_BANNER_MS)
         self._banner_timer.timeout.connect(self._show_banner)
-        self.camera_moved.connect(self._banner_timer.start)
+        self.camera_moved.connect(self._on_camera_moved)
+        self.camera_rested.connect(self._on_camera_rested)
         self.tiles_changed.connect(self._banner_timer.start)
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -116,6 +125,15 @@ class Session(QObject):
         """Return every connection between a layer and its tiles."""
         return list(self._adapters)
 
+    def release(self, adapter: LayerAdapter) -> None:
+        """End the connection of a layer to its tiles; a service without any is stopped."""
+        adapter.close()
+        self._adapters.remove(adapter)
+        used = {id(one.service) for one in self._adapters}
+        for kind in self.services.running():
+            if id(self.services.service(kind)) not in used:
+                self.services.stop(kind)
+
     def ask_for_live(self) -> None:
         """Tell the page that the user wants live translation switched."""
         self.live_toggled.emit()
@@ -133,9 +151,19 @@ class Session(QObject):
             self._forget(entry)
         adapter = self.adapter_of(layer)
         if adapter is not None:
-            self._disconnect(adapter)
-            self.virtual_removed.emit(adapter.pyramid.client)
+            self.release(adapter)
+            self.layer_removed.emit(layer)
         self._banner_timer.start()
+
+    def _on_camera_moved(self) -> None:
+        y, x = visible_box(self.viewer).centre
+        for adapter in self._adapters:
+            adapter.look_at(y, x)
+        self._banner_timer.start()
+
+    def _on_camera_rested(self) -> None:
+        for adapter in self._adapters:
+            adapter.ask_again()
 
     def _adopt(self, layer: Layer) -> None:
         slide = slide_of(layer)
@@ -164,7 +192,7 @@ class Session(QObject):
             return
         former = self.adapter_of(layer)
         if former is not None:
-            self._disconnect(former)
+            self.release(former)
         self._connect(layer, pyramid, SLIDES)
         layer.data = pyramid.levels
         if entry is self.chosen:
@@ -182,18 +210,15 @@ class Session(QObject):
         adapter.refreshed.connect(self.tiles_changed)
         self._adapters.append(adapter)
 
-    def _disconnect(self, adapter: LayerAdapter) -> None:
-        adapter.close()
-        self._adapters.remove(adapter)
-        used = {id(one.service) for one in self._adapters}
-        for kind in self.services.running():
-            if id(self.services.service(kind)) not in used:
-                self.services.stop(kind)
-
     def _place_above(self, entry: SlideEntry, layer: Layer) -> None:
+        """Move a new layer above its slide and what is virtual right above that."""
         layers, below = self.viewer.layers, entry.layer()
-        if below is not None:
-            layers.move(layers.index(layer), layers.index(below) + 1)
+        if below is None:
+            return
+        place = layers.index(below) + 1
+        while place < len(layers) - 1 and virtual_of(layers[place]) is not None:
+            place += 1
+        layers.move(layers.index(layer), place)
 
     def _show_banner(self) -> None:
         info = virtual_in_view(self.viewer)

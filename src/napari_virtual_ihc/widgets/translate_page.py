@@ -118,7 +118,7 @@ class TranslatePage(QWidget):
         self.models = QComboBox()
         self.models.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.models.setMinimumContentsLength(16)
-        self.card = tool_button("ⓘ", "The model's card: data, figures, licence, limits")
+        self.card = tool_button("card", "The model's card: data, figures, licence, limits")
         self.live = QToggleSwitch("Live")
         self.live.setToolTip("Translate what is on screen as you look around (W)")
         self.draw = tool_button("draw", "Draw rectangles or outlines to translate and measure")

@@ -1,0 +1,125 @@
+"""The dock: a head that is always there, and pages under it; each page also opens alone."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QLabel,
+    QRadioButton,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_virtual_ihc.widgets.header import Header
+from napari_virtual_ihc.widgets.look import row
+from napari_virtual_ihc.widgets.session import Session, session_of
+from napari_virtual_ihc.widgets.translate import TranslateController
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari.viewer import Viewer
+
+
+class Page(Protocol):
+    """A page of the dock: a widget, and a way to stop what it does."""
+
+    title: str
+    view: QWidget
+
+    def close(self) -> None:
+        """Stop; called when the dock is closed."""
+        ...
+
+
+PAGES: tuple[Callable[[Session], Page], ...] = (TranslateController,)
+"""What makes the pages, in the order of the dock."""
+
+
+class Dock(QWidget):
+    """Header and pages over one viewer.
+
+    Parameters
+    ----------
+    viewer
+        As napari gives it to a plug-in.
+    makers
+        What makes the pages; with only one there is no choice to show.
+    """
+
+    def __init__(self, viewer: Viewer, makers: Sequence[Callable[[Session], Page]]) -> None:
+        super().__init__()
+        session = session_of(viewer)
+        layout = QVBoxLayout(self)
+        self._pages: list[Page] = []
+        self._docked = False
+        if session is None:
+            layout.addWidget(QLabel("This viewer has no window to work in."))
+            return
+        self.header = Header(session)
+        self._pages = [maker(session) for maker in makers]
+        self.stack = QStackedWidget()
+        for page in self._pages:
+            self.stack.addWidget(page.view)
+        layout.addWidget(self.header)
+        if len(self._pages) > 1:
+            layout.addWidget(self._chooser())
+        layout.addWidget(_scrolling(self.stack))
+        self.destroyed.connect(partial(_close_pages, self._pages))
+
+    @property
+    def pages(self) -> tuple[Page, ...]:
+        """The pages, in order."""
+        return tuple(self._pages)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Close the pages when napari takes the widget out of its dock."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._docked = True
+            elif self._docked:
+                _close_pages(self._pages)
+        return bool(super().event(event))
+
+    def _chooser(self) -> QWidget:
+        group = QButtonGroup(self)
+        buttons = [QRadioButton(page.title) for page in self._pages]
+        for index, button in enumerate(buttons):
+            group.addButton(button, index)
+        buttons[0].setChecked(True)
+        group.idClicked.connect(self.stack.setCurrentIndex)
+        return row(*buttons, 1)
+
+
+class VirtualIhcDock(Dock):
+    """The whole dock, with every page."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer, PAGES)
+
+
+class TranslateDock(Dock):
+    """The Translate page alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer, (TranslateController,))
+
+
+def _scrolling(widget: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidget(widget)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    return area
+
+
+def _close_pages(pages: list[Page], *_: object) -> None:
+    while pages:
+        pages.pop().close()

@@ -1,0 +1,96 @@
+"""The Translate page put together: its view, what it does, its regions and its export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+from napari_virtual_ihc.models.library import Library
+from napari_virtual_ihc.widgets.card_dialog import card_html, show_html
+from napari_virtual_ihc.widgets.preferences import load_preferences
+from napari_virtual_ihc.widgets.prepare import Prepare, PrepareTranslator
+from napari_virtual_ihc.widgets.regions import Regions
+from napari_virtual_ihc.widgets.translate_control import Translation
+from napari_virtual_ihc.widgets.translate_model import TranslateState
+from napari_virtual_ihc.widgets.translate_page import TranslatePage
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.widgets.session import Session
+
+
+class TranslateController(QObject):
+    """Wires the page's wishes to what fulfils them.
+
+    Parameters
+    ----------
+    session
+        The window.
+    library
+        The models to offer; those of the settings where None.
+    prepare
+        Makes tile producers; replaced in tests.
+    """
+
+    title = "Translate"
+
+    def __init__(
+        self, session: Session, library: Library | None = None, prepare: Prepare | None = None
+    ) -> None:
+        super().__init__()
+        preferences = load_preferences()
+        self._library = library or Library()
+        self.state = TranslateState(device=preferences.device, statistics=preferences.statistics)
+        self.view = TranslatePage(self.state)
+        self.state.model = self._offer_models(preferences.model)
+        self.view.set_models(*self._titles())
+        prepare = prepare or PrepareTranslator(self._library, session.services.cache)
+        self.translation = Translation(session, prepare, self.state)
+        self.regions = Regions(self.translation)
+        self._connect()
+
+    def close(self) -> None:
+        """Stop translating."""
+        self.view.forget_state()
+        self.regions.close()
+        self.translation.close()
+
+    def _connect(self) -> None:
+        view, does = self.view, self.translation
+        view.model_chosen.connect(does.set_model)
+        view.setting_changed.connect(does.set_choice)
+        view.live_switched.connect(does.set_live)
+        view.fill_switched.connect(does.set_fill)
+        view.cancel_requested.connect(self.regions.cancel)
+        view.cancel_requested.connect(does.cancel)
+        view.region_requested.connect(self.regions.request)
+        view.card_requested.connect(self._on_card_requested)
+        view.failures_requested.connect(self._on_failures_requested)
+
+    def _offer_models(self, wanted: str) -> str:
+        names = [entry.name for entry in self._library.list() if entry.card is not None]
+        return wanted if wanted in names else next(iter(names), "")
+
+    def _titles(self) -> tuple[list[str], list[str]]:
+        entries = [(entry.name, entry.card) for entry in self._library.list()]
+        names = [name for name, card in entries if card is not None]
+        titles = [
+            f"{name} · {card.marker} · {card.tissue}" for name, card in entries if card is not None
+        ]
+        return names, titles
+
+    def _on_card_requested(self) -> None:
+        entries = {entry.name: entry.card for entry in self._library.list()}
+        card = entries.get(self.state.model)
+        if card is not None:
+            show_html(self.view, f"Model {card.name}", card_html(card))
+
+    def _on_failures_requested(self) -> None:
+        lines = "".join(
+            f"<li>{count} × {reason}</li>" for reason, count in self.translation.failures().items()
+        )
+        again = show_html(
+            self.view, "Tiles that failed", f"<ul>{lines}</ul>", accept="Try them again"
+        )
+        if again:
+            self.translation.retry()
