@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +54,11 @@ def test_a_model_folder_can_be_named_by_its_path(folder: Path) -> None:
 def test_an_unknown_name_says_what_there_is(folder: Path) -> None:
     with pytest.raises(ModelError, match="demo, small"):
         Library([folder.parent, folder.parent / "absent"]).get("large")
+
+
+def test_listing_needs_no_torch() -> None:
+    code = "import sys; from napari_virtual_ihc.models.library import Library; Library([]).list()"
+    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True)
 
 
 def test_the_configured_library_is_used(private_home: Path, folder: Path) -> None:

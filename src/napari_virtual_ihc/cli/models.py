@@ -29,7 +29,9 @@ def list_models(as_json: AsJson = False) -> None:
         models = [_summary(entry) for entry in entries]
         emit(stamp("virtual-ihc/models/1", "models list") | {"models": models}, as_json)
     else:
-        emit({entry.name: _line(entry) for entry in entries}, as_json)
+        width = max(len(entry.name) for entry in entries)
+        for entry in entries:
+            print(f"{entry.name:<{width}}  {_line(entry)}")
 
 
 @app.command()

@@ -74,13 +74,19 @@ def save_model(
     """
     require_fitting(card.architecture, card.arguments, state, where=f"Model {card.name!r}")
     require_finite(state, where=f"Model {card.name!r}")
-    if folder.exists() and not replace:
-        raise ModelError(f"{folder} exists already; choose another name or remove it first.")
+    if not replace:
+        require_free(folder)
     try:
         _write(folder, card, state, command)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{folder} cannot be written: {error}.") from error
     return folder
+
+
+def require_free(folder: Path) -> None:
+    """Raise ModelError if something is at ``folder`` already."""
+    if folder.exists():
+        raise ModelError(f"{folder} exists already; choose another name or remove it first.")
 
 
 def load_model(folder: Path) -> Model:
@@ -156,10 +162,16 @@ def _write(folder: Path, card: ModelCard, state: Mapping[str, Tensor], command: 
             os.fsync(file.fileno())
         sealed = card.model_copy(update={"weights_sha256": sha256_file(weights)})
         write_card(temporary, sealed, command)
-        temporary.chmod(0o755)
+        _open_to_readers(temporary)
         _put(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _open_to_readers(folder: Path) -> None:
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def _put(new: Path, folder: Path) -> None:

@@ -22,7 +22,12 @@ from napari_virtual_ihc.models.checkpoint_keys import (
     old_style_spectral,
     strip_prefixes,
 )
-from napari_virtual_ihc.models.folder import require_finite, require_fitting, save_model
+from napari_virtual_ihc.models.folder import (
+    require_finite,
+    require_fitting,
+    require_free,
+    save_model,
+)
 from napari_virtual_ihc.models.recognise import Recognised, recognise
 from napari_virtual_ihc.models.train_options import contradictions, read_options
 from napari_virtual_ihc.networks.folding import fold_spectral
@@ -73,7 +78,11 @@ def import_checkpoint(path: Path, facts: ImportFacts, folder: Path) -> Path:
         If the file is not a generator checkpoint, is damaged, or would run code.
     ModelError
         If the weights are not finite or the folder exists or cannot be written.
+    UsageError
+        If a fact is impossible.
     """
+    draft = _draft(facts)
+    require_free(folder)
     state, notes = read_checkpoint(path)
     digest = sha256_file(path)
     try:
@@ -88,7 +97,7 @@ def import_checkpoint(path: Path, facts: ImportFacts, folder: Path) -> Path:
     require_finite(state, where=str(path))
     notes += [*found.notes, *contradictions(read_options(path), found.config, path)]
     plain, weights = _without_spectral(found, state)
-    card = _card(facts, plain, digest, notes)
+    card = _completed(draft, plain, digest, notes)
     saved = save_model(folder, card, weights, command=COMMAND)
     _write_sidecar(path, found, digest)
     return saved
@@ -161,26 +170,38 @@ def _without_spectral(
     return plain, fold_spectral(network)
 
 
-def _card(facts: ImportFacts, found: Recognised, digest: str, notes: list[str]) -> ModelCard:
-    radius = dependency_radius(found.config) if isinstance(found.config, ResnetConfig) else None
+def _draft(facts: ImportFacts) -> ModelCard:
+    """Return the card of what the user stated, its network still to be filled in."""
     try:
         return ModelCard(
             name=facts.name,
-            architecture=found.architecture,
-            arguments=describe(found.config),
+            architecture=UNKNOWN,
+            arguments={},
             marker=facts.marker,
             tissue=facts.tissue,
             mpp_in=facts.mpp,
             mpp_out=facts.mpp if facts.mpp_out is None else facts.mpp_out,
-            tiling="blended" if radius is None else "exact",
-            dependency_radius=radius,
-            default_statistics="slide" if found.config.norm == "instance" else "none",
+            tiling="blended",
             licence=facts.licence,
-            source_sha256=digest,
-            notes=tuple(notes),
         )
     except ValidationError as error:
         raise UsageError(f"The model cannot be described: {first_problem(error)}") from error
+
+
+def _completed(draft: ModelCard, found: Recognised, digest: str, notes: list[str]) -> ModelCard:
+    radius = dependency_radius(found.config) if isinstance(found.config, ResnetConfig) else None
+    return ModelCard.model_validate(
+        draft.model_dump()
+        | {
+            "architecture": found.architecture,
+            "arguments": describe(found.config),
+            "tiling": "blended" if radius is None else "exact",
+            "dependency_radius": radius,
+            "default_statistics": "slide" if found.config.norm == "instance" else "none",
+            "source_sha256": digest,
+            "notes": tuple(notes),
+        }
+    )
 
 
 def _write_sidecar(path: Path, found: Recognised, digest: str) -> None:
