@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.phantom.architecture import Architecture, Fields
+    from napari_virtual_ihc.slides.phantom.glands import Gland
     from napari_virtual_ihc.slides.phantom.parameters import PhantomParameters, Section
 
 BLOCK_UM = 256.0
@@ -82,14 +83,14 @@ class Population:
         return _within(self._next(y, x, 0.0, self._first(y, x, _REACH)), y, x, 0.0)
 
     def _first(self, y: float, x: float, reach: float) -> NDArray[np.void]:
-        everywhere, fields, grid = self._candidates(y, x, reach + _REACH, 0)
+        everywhere = self._candidates(y, x, reach + _REACH, 0)
         kept = _thin(everywhere, self._spacings(everywhere))
         return _within(kept, y, x, reach)
 
     def _next(self, y: float, x: float, reach: float, first: NDArray[np.void]) -> NDArray[np.void]:
         stays = uniform(first["id"], 11) < self._parameters.kept_in_next
         old = first[stays]
-        new, _, _ = self._candidates(y, x, _REACH, 1)
+        new = self._candidates(y, x, _REACH, 1)
         gone = uniform(new["id"], 12) >= self._parameters.kept_in_next
         both = np.concatenate([old, new[gone]])
         priority = np.r_[np.full(len(old), 2.0), uniform(new["id"][gone], 13)]
@@ -103,9 +104,7 @@ class Population:
         table[CellKind.EPITHELIUM], table[CellKind.ENDOTHELIUM] = 5.5, 4.0
         return table[cells["kind"]] / 2
 
-    def _candidates(
-        self, y: float, x: float, reach: float, section: int
-    ) -> tuple[NDArray[np.void], Fields, Grid]:
+    def _candidates(self, y: float, x: float, reach: float, section: int) -> NDArray[np.void]:
         side = BLOCK_UM + 2 * reach
         count = int(np.ceil(side / _STEP))
         grid = Grid(y - reach, x - reach, count, count, _STEP)
@@ -114,7 +113,7 @@ class Population:
         for kind, lining in (("duct", CellKind.EPITHELIUM), ("vessel", CellKind.ENDOTHELIUM)):
             glands = self._tissue.glands(grid, kind)
             parts.append(self._lining(glands, lining, grid, fields, section))
-        return np.concatenate(parts), fields, grid
+        return np.concatenate(parts)
 
     def _lattice_cells(
         self, lattice: _Lattice, grid: Grid, fields: Fields, section: int
@@ -141,7 +140,7 @@ class Population:
         return cells
 
     def _lining(
-        self, glands: list[object], kind: CellKind, grid: Grid, fields: Fields, section: int
+        self, glands: list[Gland], kind: CellKind, grid: Grid, fields: Fields, section: int
     ) -> NDArray[np.void]:
         cells = lining_cells(glands, kind, section, CELL)
         cells = cells[_in_grid(cells["y"], cells["x"], grid)]

@@ -34,7 +34,7 @@ _MARGIN = 4
 
 @dataclass(frozen=True)
 class Average:
-    """Mean nuclei on a grid: share of area, OD of hematoxylin, share that is stained, with what OD."""
+    """Mean nuclei on a grid: share of area, hematoxylin OD, share that is stained, membrane OD."""
 
     cover: NDArray[np.float32]
     load: NDArray[np.float32]

@@ -126,7 +126,7 @@ def apply_axes(
 
 
 def linear_matrix(points: NDArray[np.float64], count: int) -> csr_array:
-    """Return the matrix of linear interpolation at ``points`` (in indices) from ``count`` samples."""
+    """Return the matrix that interpolates ``count`` samples linearly at ``points`` (indices)."""
     clipped = np.clip(points, 0, count - 1)
     first = np.minimum(clipped.astype(np.int64), max(count - 2, 0))
     part = clipped - first

@@ -64,7 +64,7 @@ def pairs(
     left = count
     for number in range(10**6):
         phantom = Phantom(seed * 10_007 + number, SLIDE_PX, SLIDE_PX, mpp, marker)
-        split: Literal["train", "val"] = "val" if number % _EVERY == _EVERY - 1 else "train"
+        split: Literal["train", "val"] = "val" if number % _EVERY == 1 else "train"
         for name, he, ihc in _cut(phantom, size, section):
             yield Pair(split, f"{number:04d}_{name}.png", he, ihc)
             left -= 1
@@ -82,7 +82,10 @@ def write_pairs(
     section: Section = "same",
     report: Callable[[int], None] | None = None,
 ) -> dict[str, int]:
-    """Write ``folder/{train,val}/{HE,marker}/NAME.png`` and ``folder/pairs.json``.
+    """Write ``folder/{trainA,trainB,valA,valB}/NAME.png`` (A: H&E, B: IHC) and ``pairs.json``.
+
+    This is the layout of the published data sets, which training recognises. Pairs that are
+    there already are written again with the same bytes.
 
     Returns
     -------
@@ -91,8 +94,8 @@ def write_pairs(
     """
     counts = {"train": 0, "val": 0}
     for done, pair in enumerate(pairs(count, size, seed, marker, mpp, section), 1):
-        for kind, picture in (("HE", pair.he), (marker, pair.ihc)):
-            atomic_write_bytes(folder / pair.split / kind / pair.name, _png(picture))
+        for side, picture in (("A", pair.he), ("B", pair.ihc)):
+            atomic_write_bytes(folder / f"{pair.split}{side}" / pair.name, _png(picture))
         counts[pair.split] += 1
         if report is not None:
             report(done)
@@ -117,23 +120,37 @@ def _cut(
                 yield f"{y + top}_{x + left}", first[here], second[here]
 
 
+def tumour_blocks(phantom: Phantom) -> list[tuple[int, int]]:
+    """Return the blocks of 512 px (row, column) that are rich in tumour, in a seeded order."""
+    tissue, tumour = _shares(phantom)
+    return _ranked(phantom.seed, (tumour > 0.3) & (tissue > 0.7))
+
+
 def _blocks(phantom: Phantom) -> list[tuple[int, int]]:
     """Return blocks that are mostly tissue, most of them with tumour, in a seeded order."""
+    tissue, tumour = _shares(phantom)
+    rich = tumour_blocks(phantom)[: round(_TUMOUR_SHARE * BLOCKS_PER_SLIDE)]
+    other = _ranked(phantom.seed, (tumour <= 0.3) & (tissue > 0.4))
+    return rich + other[: BLOCKS_PER_SLIDE - len(rich)]
+
+
+def _shares(phantom: Phantom) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return, per whole block, the shares of tissue that is not fat, and of tumour."""
     step = BLOCK_PX * phantom.mpp / 8
     rows, cols = phantom.height // BLOCK_PX, phantom.width // BLOCK_PX
+    if not rows or not cols:
+        empty = np.zeros((rows, cols))
+        return empty, empty
     fields = phantom.tissue(Grid(0.0, 0.0, 8 * rows, 8 * cols, step))
     there = (fields.inside > 10) & (fields.fat < 0.4)
-    tissue, tumour = (
-        m.reshape(rows, 8, cols, 8).mean((1, 3)) for m in (there, there & (fields.nest > 0))
-    )
-    order = uniform(phantom.seed, np.arange(rows)[:, None], np.arange(cols)[None, :], 31)
-    wanted = BLOCKS_PER_SLIDE
-    rich = _ranked(order, (tumour > 0.3) & (tissue > 0.7))[: round(_TUMOUR_SHARE * wanted)]
-    other = _ranked(order, (tumour <= 0.3) & (tissue > 0.4))[: wanted - len(rich)]
-    return rich + other
+    parts = (there, there & (fields.nest > 0))
+    tissue, tumour = (part.reshape(rows, 8, cols, 8).mean((1, 3)) for part in parts)
+    return tissue, tumour
 
 
-def _ranked(order: NDArray[np.float64], chosen: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _ranked(seed: int, chosen: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    rows, cols = (np.arange(side, dtype=np.int64) for side in chosen.shape)
+    order = uniform(seed, rows[:, None], cols[None, :], 31)
     found = sorted((float(order[r, c]), int(r), int(c)) for r, c in np.argwhere(chosen))
     return [(r, c) for _, r, c in found]
 

@@ -121,3 +121,7 @@ class PhantomParameters:
     def fingerprint(self) -> str:
         """Return 32 hex digits that name these parameters and :data:`PHANTOM_VERSION`."""
         return hash_of("phantom", PHANTOM_VERSION, asdict(self))
+
+
+DEFAULTS = PhantomParameters()
+"""The parameters of version 1: models are trained on them, so they are left alone."""

@@ -13,7 +13,7 @@ from napari_virtual_ihc.files import hash_of
 from napari_virtual_ihc.slides.phantom.architecture import Architecture
 from napari_virtual_ihc.slides.phantom.cells import Population
 from napari_virtual_ihc.slides.phantom.optics import Optics
-from napari_virtual_ihc.slides.phantom.parameters import PhantomParameters, marker_model
+from napari_virtual_ihc.slides.phantom.parameters import DEFAULTS, marker_model
 from napari_virtual_ihc.slides.phantom.render import Scene
 from napari_virtual_ihc.slides.phantom.section import Deformation
 from napari_virtual_ihc.slides.phantom.source import PhantomSource
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.phantom.architecture import Fields
     from napari_virtual_ihc.slides.phantom.noise import Grid
-    from napari_virtual_ihc.slides.phantom.parameters import Section
+    from napari_virtual_ihc.slides.phantom.parameters import PhantomParameters, Section
     from napari_virtual_ihc.slides.phantom.source import Stain
 
 _FINEST, _COARSEST = 0.1, 1.0
@@ -84,7 +84,7 @@ class Phantom:
     width: int
     mpp: float = 0.5
     marker: str = "Ki-67"
-    parameters: PhantomParameters = PhantomParameters()
+    parameters: PhantomParameters = DEFAULTS
 
     def __post_init__(self) -> None:
         """Refuse what cannot be rendered."""
@@ -137,7 +137,7 @@ class Phantom:
     def displacement(
         self, y_um: NDArray[np.float64], x_um: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return (dy, dx) in µm from points of the first section to the next: moving = fixed + d."""
+        """Return (dy, dx) in µm from the first section to the next: moving = fixed + d."""
         return self._scene("same").deformation.displacement(y_um, x_um)
 
     def dab(self, y: int, x: int, h: int, w: int, section: Section = "same") -> NDArray[np.float32]:

@@ -62,7 +62,7 @@ class Squares:
 def _pearson(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     if len(a) < 3 or a.std() == 0 or b.std() == 0:
         raise DataError(
-            f"Agreement needs at least three differing squares of tumour; the windows hold {len(a)}."
+            f"Agreement needs three differing squares of tumour; the windows hold {len(a)}."
         )
     return float(np.corrcoef(a, b)[0, 1])
 
@@ -106,7 +106,7 @@ def dab_of(scene: Scene, picture: Picture) -> NDArray[np.float32]:
 
 def measure(scene: Scene, windows: Sequence[Window], step: float, square_um: float) -> Squares:
     """Return the truth per square of ``square_um`` inside windows of level 0 (px)."""
-    side = max(int(round(square_um / step)), 1)
+    side = max(round(square_um / step), 1)
     rows = [row for window in windows for row in _measure_window(scene, window, step, side)]
     table = np.asarray(rows, np.float64).reshape(-1, 3)
     return Squares(table[:, 0], table[:, 1], table[:, 2])
