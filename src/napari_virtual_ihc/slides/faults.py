@@ -60,5 +60,10 @@ def _drop(_record: logging.LogRecord) -> bool:
 def reason(error: BaseException) -> str:
     """Return the first line of an error's text, short enough to end a sentence."""
     lines = str(error).strip().splitlines()
-    text = lines[0].strip().rstrip(".") if lines else type(error).__name__
-    return text if len(text) <= 160 else text[:157] + "..."
+    return plain(lines[0]).rstrip(".") if lines else type(error).__name__
+
+
+def plain(text: str, most: int = 160) -> str:
+    """Return text from a file as one short line of printable characters."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    return shown if len(shown) <= most else shown[: most - 3] + "..."

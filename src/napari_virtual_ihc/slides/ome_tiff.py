@@ -130,8 +130,8 @@ def _tiles(
     for row, col in np.ndindex(rows, cols):
         tile = pyramid.read(level, row * side, col * side, side, side)
         short = side - tile.shape[0], side - tile.shape[1]
-        yield np.pad(tile, ((0, short[0]), (0, short[1]), (0, 0)), mode="edge")
         count.step()
+        yield np.pad(tile, ((0, short[0]), (0, short[1]), (0, 0)), mode="edge")
 
 
 def _grids(pyramid: OmeZarrPyramid, side: int) -> list[tuple[int, int]]:

@@ -52,7 +52,8 @@ class OmeZarrPyramid:
     def __init__(self, path: Path, group: zarr.Group) -> None:
         self.path = path
         ome = group.attrs["ome"]["multiscales"][0]
-        self._arrays = [group[item["path"]] for item in ome["datasets"]]
+        arrays = [group[item["path"]] for item in ome["datasets"]]
+        self._arrays = [array.with_config({"write_empty_chunks": True}) for array in arrays]
         step = ome["datasets"][0]["coordinateTransformations"][0]
         self.mpp = float(step["scale"][1])
         self.attributes: dict[str, Any] = dict(group.attrs.get(KEY, {}))
@@ -223,7 +224,6 @@ def _array(group: zarr.Group, level: int, shape: tuple[int, int], tile: int, gre
         fill_value=grey,
         compressors=zarr.codecs.ZstdCodec(level=3),
         dimension_names=("c", "y", "x"),
-        config={"write_empty_chunks": True},
     )
 
 

@@ -38,3 +38,9 @@ def jpeg2000_size(data: bytes) -> tuple[int, int] | None:
         return None
     right, bottom, left, top = struct.unpack_from(">IIII", data, at + 8)
     return bottom - top, right - left
+
+
+def jpeg2000_subsampled(data: bytes) -> bool:
+    """Return whether a JPEG 2000 codestream holds its second component at less resolution."""
+    at = data.find(b"\xff\x4f\xff\x51")
+    return at >= 0 and at + 48 <= len(data) and data[at + 46 : at + 48] != b"\x01\x01"

@@ -12,7 +12,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from napari_virtual_ihc.errors import NotBrightfieldError, SlideError
-from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, quietly, reason
+from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, plain, quietly, reason
 from napari_virtual_ihc.slides.readers.codestream import jpeg2000_size, jpeg_size
 from napari_virtual_ihc.slides.readers.opened import Opened, isotropic
 from napari_virtual_ihc.slides.source import GLASS, ChunkSource, all_valid
@@ -29,7 +29,9 @@ _JPEG = ("1.2.840.10008.1.2.4.50",)
 _JPEG2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 _PLAIN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 _FLUORESCENCE = "111741"
+_ASSOCIATED = ("LABEL", "OVERVIEW", "THUMBNAIL")
 _LARGEST_FRAME = 1 << 28
+_LEAST_PRESENT = 0.01
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Instance:
         return data if self.syntax in _PLAIN else _joined(data)
 
     @property
+    def sparse(self) -> bool:
+        """Whether tiles may be left out because nothing was scanned there."""
+        return bool(self.header.get("DimensionOrganizationType") == "TILED_SPARSE")
+
+    @property
     def syntax(self) -> str:
         """Transfer syntax, as its UID."""
         return str(self.header.file_meta.TransferSyntaxUID)
@@ -85,6 +92,8 @@ class DicomSource(ChunkSource):
         """Return one frame; glass where none was scanned, None where it is damaged."""
         instance = self.instances[level]
         frame = instance.frames.get((row, col))
+        if frame is None and not instance.sparse:
+            return None
         if frame is None:
             return all_valid(np.full((*instance.tile, 3), GLASS[0], np.uint8))
         try:
@@ -142,8 +151,9 @@ def _pyramid(path: Path) -> tuple[Instance, ...]:
 
 def _series(header: Any, path: Path) -> str | None:
     if not _is_volume(header):
-        kind = "/".join(map(str, header.get("ImageType", ["unknown"])))
-        raise SlideError(f"it is a {kind} image, not the slide; open its folder")
+        kinds = [kind for kind in _ASSOCIATED if kind in header.get("ImageType", [])]
+        found = kinds[0] if kinds else "unknown"
+        raise SlideError(f"its image type is {found}, not VOLUME; open its folder")
     return str(header.get("SeriesInstanceUID", path.name))
 
 
@@ -181,12 +191,14 @@ def _instance(path: Path, header: Any) -> Instance:
         raise SlideError(f"it states frames of {tile} px in {shape} px")
     syntax = str(header.file_meta.TransferSyntaxUID)
     if syntax not in (*_JPEG, *_JPEG2000, *_PLAIN):
-        raise SlideError(f"its transfer syntax {syntax} is not supported")
+        raise SlideError(f"its transfer syntax {plain(syntax, 64)} is not supported")
     starts, end = _frame_starts(path, header, syntax)
     frames = {place: n for place, n in _places(header, shape, tile).items() if n < len(starts)}
-    if not frames:
-        raise SlideError("it has no frames")
-    return Instance(path, header, shape, tile, frames, starts, end)
+    instance = Instance(path, header, shape, tile, frames, starts, end)
+    need = -(-shape[0] // tile[0]) * -(-shape[1] // tile[1])
+    if not frames or (not instance.sparse and len(frames) < _LEAST_PRESENT * need):
+        raise SlideError(f"it has {len(frames)} of {need} frames")
+    return instance
 
 
 def _refuse_other_than_brightfield(header: Any) -> None:

@@ -11,15 +11,21 @@ import tifffile
 
 from napari_virtual_ihc.errors import SlideError
 from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, quietly, reason
-from napari_virtual_ihc.slides.readers.codestream import jpeg2000_size, jpeg_size
+from napari_virtual_ihc.slides.readers.codestream import (
+    jpeg2000_size,
+    jpeg2000_subsampled,
+    jpeg_size,
+)
 from napari_virtual_ihc.slides.readers.opened import Opened
+from napari_virtual_ihc.slides.readers.openslide import open_openslide
 from napari_virtual_ihc.slides.readers.tiff_pages import (
+    first_page,
     level_pages,
     refuse_other_than_brightfield,
     vendor_of,
 )
 from napari_virtual_ihc.slides.readers.tiff_scale import tiff_mpp
-from napari_virtual_ihc.slides.source import GLASS, ChunkSource, all_valid
+from napari_virtual_ihc.slides.source import CACHE_BYTES, GLASS, ChunkSource, all_valid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,20 +37,23 @@ if TYPE_CHECKING:
 RAW, JPEG, APERIO_YCBCR = 1, 7, 33003
 _JPEG2000 = (33003, 33004, 33005, 34712)
 _CODECS = (RAW, 5, JPEG, 8, 32773, 32946, 34925, 50000, 50001, *_JPEG2000)
+_FOR_OPENSLIDE = ("ventana", "leica", "philips")
 _LARGEST_BLOCK = 1 << 30
-_RAW_ROWS = 64
+_RAW_TILE = (64, 512)
+_STRIP_ROWS = 600
+_LARGEST_CACHE = 256 << 20
 _LEAST_PRESENT = 0.01
 _UNFIT: tuple[type[Exception], ...] = (SlideError, *FOREIGN_ERRORS)
 
 
 @dataclass(frozen=True)
 class _Level:
-    """One page as a grid of segments; ``raw_rows`` splits a huge uncompressed strip."""
+    """One page as a grid of segments; a ``raw`` one is cut from one uncompressed strip."""
 
     page: Any
     shape: tuple[int, int]
     tile: tuple[int, int]
-    raw_rows: bool
+    raw: bool
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -74,7 +83,7 @@ class TiffSource(ChunkSource):
         self._file = tifffile.TiffFile(path)
         weakref.finalize(self, self._file.close)
         try:
-            self.vendor = vendor_of(self._file.pages[0])
+            self.vendor = vendor_of(first_page(self._file.pages))
             pages = level_pages(self._file.pages, self.vendor)
             self.page = pages[0]
             refuse_other_than_brightfield(path.name, self.page, self.vendor)
@@ -84,7 +93,8 @@ class TiffSource(ChunkSource):
             self._file.close()
             raise
         shapes = tuple(level.shape for level in self._levels)
-        super().__init__(shapes, tuple(level.tile for level in self._levels))
+        tiles = tuple(level.tile for level in self._levels)
+        super().__init__(shapes, tiles, _cache_bytes(self._levels[0]))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Reopen the file in another process."""
@@ -95,8 +105,8 @@ class TiffSource(ChunkSource):
         plan = self._levels[level]
         index = row * plan.grid[1] + col
         try:
-            if plan.raw_rows:
-                return self._raw(plan, row)
+            if plan.raw:
+                return all_valid(self._raw(plan, row, col))
             step = plan.grid[0] * plan.grid[1]
             planes = [self._segment(plan, index + k * step) for k in range(min(plan.planes, 3))]
         except FOREIGN_ERRORS:
@@ -114,16 +124,19 @@ class TiffSource(ChunkSource):
         if page.compression == JPEG:
             tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
         pixels: NDArray[np.uint8] = page.decode(data, index, **tables)[0][0]
-        return _from_ycbcr(pixels) if page.compression == APERIO_YCBCR else pixels
+        if page.compression == APERIO_YCBCR and not jpeg2000_subsampled(data):
+            return _from_ycbcr(pixels)
+        return pixels
 
-    def _raw(self, plan: _Level, row: int) -> Pixels:
-        height, width = plan.shape
-        rows = min(_RAW_ROWS, height - row * _RAW_ROWS)
+    def _raw(self, plan: _Level, row: int, col: int) -> NDArray[np.uint8]:
+        (height, width), (th, tw) = plan.shape, plan.tile
         bands = int(plan.page.samplesperpixel)
-        stride = width * bands
-        data = self._bytes(plan.page.dataoffsets[0] + row * _RAW_ROWS * stride, rows * stride)
-        pixels = np.frombuffer(data, np.uint8).reshape(rows, width, bands)
-        return all_valid(np.ascontiguousarray(pixels[..., :3]))
+        across = min(tw, width - col * tw) * bands
+        lines = range(row * th, min((row + 1) * th, height))
+        start = int(plan.page.dataoffsets[0]) + col * tw * bands
+        data = b"".join(self._bytes(start + line * width * bands, across) for line in lines)
+        pixels = np.frombuffer(data, np.uint8).reshape(len(lines), -1, bands)
+        return np.ascontiguousarray(pixels[..., :3])
 
     def _bytes(self, offset: int, count: int) -> bytes:
         if offset == 0 or count == 0:
@@ -148,16 +161,16 @@ class TiffSource(ChunkSource):
             tile = int(page.chunks[-2]), int(page.chunks[-1])
         if min(*shape, *tile) < 1 or page.compression not in _CODECS or page.predictor > 2:
             raise SlideError(f"its pixels are stored in an unsupported way ({page.compression})")
-        level = _Level(page, shape, tile, raw_rows=False)
+        level = _Level(page, shape, tile, raw=False)
         if _is_one_raw_strip(page, shape):
-            return _Level(page, shape, (min(_RAW_ROWS, shape[0]), shape[1]), raw_rows=True)
+            return _Level(page, shape, _RAW_TILE, raw=True)
         _refuse_unfit(level)
         page.init_decode()
         return level
 
     def _refuse_empty(self) -> None:
         plan, size = self._levels[0], self._file.filehandle.size
-        if plan.raw_rows:
+        if plan.raw:
             need = plan.shape[0] * plan.shape[1] * int(plan.page.samplesperpixel)
             present = (size - plan.page.dataoffsets[0]) / need
         else:
@@ -177,6 +190,8 @@ def open_tiff(path: Path) -> Opened:
     """
     try:
         with quietly():
+            if _declared(path) in _FOR_OPENSLIDE:
+                return open_openslide(path)
             source = TiffSource(path)
             mpp = tiff_mpp(path.name, source.page, source.vendor)
     except SlideError as error:
@@ -187,6 +202,17 @@ def open_tiff(path: Path) -> Opened:
     except FOREIGN_ERRORS as error:
         raise SlideError(f"{path.name} cannot be read as a TIFF slide: {reason(error)}.") from error
     return Opened(source, mpp, source.vendor)
+
+
+def _cache_bytes(level: _Level) -> int:
+    """Return room for a row of 512 px blocks, which full-width strips must not lose half-way."""
+    rows = _STRIP_ROWS if level.tile[1] >= level.shape[1] else 0
+    return min(max(rows * level.shape[1] * 3, CACHE_BYTES), _LARGEST_CACHE)
+
+
+def _declared(path: Path) -> str:
+    with tifffile.TiffFile(path) as file:
+        return vendor_of(first_page(file.pages))
 
 
 def _is_one_raw_strip(page: Any, shape: tuple[int, int]) -> bool:
@@ -218,7 +244,10 @@ def _refuse_larger(data: bytes, page: Any, tile: tuple[int, int]) -> None:
 
 
 def _from_ycbcr(ycc: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return RGB of an Aperio 33003 tile, whose components are YCbCr (ITU-R BT.601, full range)."""
+    """Return RGB of an Aperio 33003 tile, whose components are YCbCr (ITU-R BT.601, full range).
+
+    Where chroma is subsampled the decoder has converted it already.
+    """
     y, cb, cr = (ycc[..., band].astype(np.float32) for band in range(3))
     cb, cr = cb - 128, cr - 128
     rgb = np.stack((y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb), axis=-1)

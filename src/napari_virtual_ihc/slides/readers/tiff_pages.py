@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.errors import NotBrightfieldError, SlideError
-from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS
+from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, plain
 from napari_virtual_ihc.slides.readers.tiff_scale import ome_pixels
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ def vendor_of(page: Any) -> str:
     return next((kind for kind, flag in kinds.items() if getattr(page, flag)), "tiff")
 
 
+def first_page(pages: Any) -> Any:
+    """Return the first page, or say that the file holds none."""
+    try:
+        return pages[0]
+    except IndexError as error:
+        raise SlideError("it holds no picture; it was cut off or is damaged") from error
+
+
 def walk(pages: Any) -> Iterator[Any]:
     """Yield pages in file order; a chain that bites its tail or breaks off ends there.
 
@@ -47,7 +55,7 @@ def walk(pages: Any) -> Iterator[Any]:
 
 def level_pages(pages: Any, vendor: str) -> list[Any]:
     """Return the pages of the slide's levels, the full one first, strictly shrinking."""
-    first = pages[0]
+    first = first_page(pages)
     if vendor == "hamamatsu":
         candidates = _focal_plane([page for page in walk(pages) if _lens(page) > 0])
     elif first.subifds:
@@ -79,7 +87,7 @@ def _other_content(page: Any, vendor: str) -> str | None:
     if page.photometric not in (RGB, YCBCR):
         return f"colours stored as {getattr(page.photometric, 'name', page.photometric)}"
     if vendor == "hamamatsu" and page.tags.valueof(_NDPI_MODE, 0) != 0:
-        filter_set = str(page.tags.valueof(_NDPI_FILTER, "")).strip()
+        filter_set = plain(str(page.tags.valueof(_NDPI_FILTER, "")), 40)
         return f"fluorescence (filter set {filter_set})" if filter_set else None
     return _other_ome(page) if vendor == "ome" else None
 
