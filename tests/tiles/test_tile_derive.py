@@ -61,7 +61,7 @@ def test_clear_pixels_do_not_darken_their_neighbours() -> None:
     np.testing.assert_array_equal(halve(pixels), [[[200, 100, 50, 128]]])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 2**32))
 def test_coarse_tiles_do_not_depend_on_the_order_of_finished_tiles(seed: int) -> None:
     rng = random.Random(seed)

@@ -18,6 +18,7 @@ from napari_virtual_ihc.tiles.service import TileService
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from napari_virtual_ihc.tiles.notices import TileEvent
     from napari_virtual_ihc.tiles.producer import Pixels
@@ -305,6 +306,7 @@ def test_coarse_tiles_have_what_is_below_them_made_only_near_the_native_level(
     assert wait_until(lambda: held(cache, producer, coarse))
     assert sum(producer.made.values()) == 32
     assert {e.address for e in listener.events} >= set(coarse)
+    time.sleep(0.1)
     events = len(listener.events)
     service.request("view", producer, coarse, centre=MIDDLE, descend=2)
     time.sleep(0.05)
@@ -362,3 +364,47 @@ def test_closing_gives_up_on_a_producer_that_does_not_listen(cache: TileCache) -
     assert not service.close(timeout=0.1)
     release.set()
     assert service.close()
+
+
+def test_a_cache_too_small_for_the_view_does_not_compute_for_ever(tmp_path: Path) -> None:
+    cache = TileCache(None, 5 * 4096 + 2000, 0)
+    service, producer = TileService(cache, "cramped"), FakeProducer(GRID)
+    for _ in range(40):
+        lost = [a for a in square(0, 4) if cache.get_memory(tile_key("fake", a)) is None]
+        service.request("view", producer, lost, centre=MIDDLE)
+        assert wait_until(lambda: service.progress("view").wanted == service.progress("view").done)
+    assert max(producer.made.values()) <= 3
+    service.request("view", producer, square(1, 5), centre=MIDDLE)
+    assert wait_until(lambda: producer.made[TileAddress(0, 4, 4)] == 1)
+    assert service.close()
+    assert cache.close()
+
+
+def test_a_batch_waits_for_the_looks_so_that_it_is_full(service: TileService) -> None:
+    producer = FakeProducer(GRID, batch=4)
+    service.request("view", producer, square(0, 4), centre=MIDDLE)
+    assert wait_until(lambda: service.progress("view").done == 16)
+    assert [len(call) for call in producer.calls] == [4, 4, 4, 4]
+
+
+def test_filling_leaves_failed_tiles_alone(service: TileService) -> None:
+    producer = FakeProducer(GRID)
+    producer.faults = dict.fromkeys(square(9, 11), MemoryError())
+    for _ in range(2):
+        fill = (TileAddress(0, *place) for place in GRID.spiral(10, 10))
+        service.request("view", producer, fill, centre=MIDDLE, background=True)
+        assert wait_until(lambda: service.progress("view").background >= 396, 30)
+    assert service.failures("fake").keys() == set(square(9, 11))
+    assert sum(set(call) <= set(square(9, 11)) for call in producer.calls) == 4
+
+
+def test_a_half_gone_listener_does_not_harm_the_worker(service: TileService) -> None:
+    producer = FakeProducer(GRID)
+
+    def deleted(_: TileEvent) -> None:
+        raise RuntimeError("wrapped C++ object has been deleted")
+
+    service.subscribe("gone", deleted)
+    service.request("view", producer, square(0, 3), centre=MIDDLE)
+    assert wait_until(lambda: service.progress("view").done == 9)
+    assert service.deaths == ()

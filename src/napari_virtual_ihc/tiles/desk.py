@@ -39,13 +39,13 @@ class Desk:
         with self.changed:
             wishes.stamp = self.board.next_stamp()
             key = wishes.producer.key
-            failed = self._failures.get(key, {})
+            failed = self._failures.setdefault(key, {})
+            wanted = (address for address in addresses if address not in failed)
             if wishes.background:
-                wishes.source = iter(addresses)
+                wishes.source = wanted
                 self.board.replace(wishes, (), ())
             else:
-                wanted = tuple(address for address in addresses if address not in failed)
-                self.board.replace(wishes, wanted, self.busy.get(key, ()))
+                self.board.replace(wishes, tuple(wanted), self.busy.get(key, ()))
             self.speeds.setdefault(wishes.client, Speed())
             self.changed.notify_all()
 
@@ -80,6 +80,7 @@ class Desk:
             self.busy.pop(key, None)
             self.folds.extend((job.producer, address, pixels) for address, pixels in made.items())
             for address in made:
+                self._failures.get(key, {}).pop(address, None)
                 self.finish(key, address)
             for wishes in self.board.same(key):
                 for address in filter(wishes.wants, undone):
@@ -111,7 +112,21 @@ class Desk:
     def pardon(self, key: str) -> int:
         """Forget the failures of a producer and return how many there were."""
         with self.changed:
-            return len(self._failures.pop(key, {}))
+            failed = self._failures.get(key, {})
+            count = len(failed)
+            failed.clear()
+            return count
+
+    def leave(self, client: str) -> set[str]:
+        """Forget a client; return the keys of the producers still in use."""
+        with self.changed:
+            self.board.drop(client)
+            self.subscribers.remove(client)
+            self.speeds.pop(client, None)
+            used = {wishes.producer.key for wishes in self.board}
+            for key in self._failures.keys() - used:
+                del self._failures[key]
+            return used
 
     def tell(self, event: TileEvent) -> None:
         """Call the clients, without the lock."""

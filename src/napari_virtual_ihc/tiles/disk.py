@@ -75,7 +75,7 @@ class DiskTiles:
 
     def write(self, key: str, pixels: Pixels) -> None:
         """Keep a tile; where the disk refuses, say so once in ``notice`` and write no more."""
-        if self.notice is not None:
+        if self.notice is not None or self.exists(key):
             return
         try:
             content = encode_tile(key, pixels)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileProducer
     from napari_virtual_ihc.tiles.wishes import WishList
 
-_AHEAD = 32
+_AHEAD = 128
 
 
 class Finder:
@@ -28,6 +28,11 @@ class Finder:
         self._coarse: dict[str, CoarseTiles] = {}
         self._look: tuple[WishList, TileAddress] | None = None
         self.worker = Worker(name, self._loop, self._died)
+
+    def keep_only(self, producer_keys: set[str]) -> None:
+        """Forget the coarse tiles of producers that nobody uses any more."""
+        for key in self._coarse.keys() - producer_keys:
+            self._coarse.pop(key, None)
 
     def _loop(self) -> None:
         while self._wait():

@@ -63,10 +63,14 @@ class Subscribers:
         self._held.clear()
 
     def tell(self, event: TileEvent) -> None:
-        """Call everyone who is still there."""
-        for reference in list(self._held.values()):
-            if (callback := reference()) is not None:
-                callback(event)
+        """Call everyone who is still there; who is half gone (a closed Qt object) is let go."""
+        for client, reference in list(self._held.items()):
+            callback = reference()
+            try:
+                if callback is not None:
+                    callback(event)
+            except RuntimeError:
+                self.remove(client)
 
 
 class Speed:

@@ -86,10 +86,7 @@ class TileService:
 
     def drop(self, client: str) -> None:
         """Forget a client: its wishes and its callback."""
-        with self._desk.changed:
-            self._desk.board.drop(client)
-            self._desk.subscribers.remove(client)
-            self._desk.speeds.pop(client, None)
+        self._finder.keep_only(self._desk.leave(client))
 
     def retry(self, client: str) -> int:
         """Forget the failures of a client's producers; return how many tiles may be asked again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from napari_virtual_ihc.tiles.producer import TileAddress, TileProducer
+
+_MOST_REPEATS = 3
 
 
 class Ranked:
@@ -69,6 +72,12 @@ class WishList:
     unseen: Ranked = field(default_factory=Ranked)
     missing: Ranked = field(default_factory=Ranked)
     done: int = 0
+    finished: Counter[TileAddress] = field(default_factory=Counter)
+
+    @property
+    def ready(self) -> bool:
+        """Return whether a tile can be made now: a batch waits until every look is answered."""
+        return bool(self.missing) and (self.producer.batch <= 1 or not self.unseen)
 
     def wants(self, address: TileAddress) -> bool:
         """Return whether the address, or a coarse tile it is needed for, is wished for."""
@@ -128,15 +137,17 @@ class WishBoard:
         """Put ``wishes`` in the place of the client's former list.
 
         Part of the former view keeps its turn and its count; tiles known to be missing stay so;
-        ``busy`` tiles, being made now, are wanted but not made again.
+        ``busy`` tiles, being made now, are wanted but not made again. A tile that keeps falling out
+        of the cache, because it is too small for the view, is not made over and over.
         """
         former = self._lists.get((wishes.client, wishes.background))
         wishes.view = frozenset(addresses)
-        wishes.asked.update(wishes.view)
         if former is None or former.producer.key != wishes.producer.key:
             former = None
-        elif wishes.view and wishes.view <= former.view:
+        elif wishes.view <= former.view:
             wishes.stamp, wishes.done, wishes.view = former.stamp, former.done, former.view
+            wishes.finished = former.finished
+        wishes.asked.update(a for a in addresses if wishes.finished[a] < _MOST_REPEATS)
         for address in former.missing if former else ():
             if wishes.wants(address) and address not in busy:
                 wishes.lack(address)
@@ -153,6 +164,8 @@ class WishBoard:
         """Let go of a finished tile in every list, and count it."""
         for wishes in self.same(producer_key):
             wishes.done += wishes.wants(address) and address.level < wishes.producer.levels
+            if address in wishes.view:
+                wishes.finished[address] += 1
             wishes.forget(address)
 
     def forget(self, producer_key: str, address: TileAddress) -> None:
@@ -192,6 +205,6 @@ class WishBoard:
         for wishes in self:
             if wishes.background and self.waiting():
                 return None
-            if wishes.missing:
+            if wishes.ready:
                 return wishes
         return None
