@@ -11,8 +11,9 @@ from make import levels_of, tissue
 from ome_zarr_models.v05 import Image
 
 from napari_virtual_ihc.errors import ExportError
+from napari_virtual_ihc.slides.ome_metadata import KEY
 from napari_virtual_ihc.slides.open import open_slide
-from napari_virtual_ihc.slides.pyramid_store import KEY, OmeZarrPyramid
+from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 
 IMAGE = tissue(1301, 1003)
 FACTS = {"schema": "virtual-ihc/export/1", "model": "abc"}

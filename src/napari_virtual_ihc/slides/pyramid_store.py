@@ -11,6 +11,7 @@ import zarr
 
 from napari_virtual_ihc.errors import ExportError
 from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, reason
+from napari_virtual_ihc.slides.ome_metadata import KEY, image_metadata
 from napari_virtual_ihc.slides.pyramid import halve, halved_shapes
 from napari_virtual_ihc.slides.source import GLASS
 
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-KEY = "virtual-ihc"
-"""Name of the group attribute that holds provenance."""
-
 _SMALLEST = 512
-_COLOURS = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
 class OmeZarrPyramid:
@@ -34,9 +31,7 @@ class OmeZarrPyramid:
     tile is there whole or not at all, and several processes may write different tiles. A tile
     never written reads as the background grey. Coarser levels halve until 512 px fit.
 
-    World (0, 0) is the top-left corner of the first pixel. OME-Zarr places pixel centres, so a
-    level of s µm/px has ``scale`` s and ``translation`` s/2; two levels s0 and s1 differ by
-    (s1 − s0)/2, the half-pixel offset that keeps them in register.
+    Placing in the world: see :func:`~napari_virtual_ihc.slides.ome_metadata.image_metadata`.
 
     Nothing of the source file's metadata is copied: the file holds geometry, scale and the
     ``attributes`` given, no more.
@@ -100,7 +95,7 @@ class OmeZarrPyramid:
             group = zarr.open_group(str(path), mode="w", zarr_format=3)
             for level, shape in enumerate(shapes):
                 _array(group, level, shape, tile, background)
-            group.attrs.update({"ome": _metadata(len(shapes), mpp), KEY: attributes})
+            group.attrs.update({"ome": image_metadata(len(shapes), mpp), KEY: attributes})
             return cls(path, group)
 
     @classmethod
@@ -225,38 +220,6 @@ def _array(group: zarr.Group, level: int, shape: tuple[int, int], tile: int, gre
         compressors=zarr.codecs.ZstdCodec(level=3),
         dimension_names=("c", "y", "x"),
     )
-
-
-def _metadata(levels: int, mpp: float) -> dict[str, Any]:
-    space = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"]
-    datasets = [_dataset(level, mpp * 2**level) for level in range(levels)]
-    channels = [
-        {"label": label, "color": colour, "active": True,
-         "window": {"min": 0, "max": 255, "start": 0, "end": 255}}
-        for label, colour in _COLOURS
-    ]  # fmt: skip
-    return {
-        "version": "0.5",
-        "multiscales": [
-            {
-                "name": KEY,
-                "axes": [{"name": "c", "type": "channel"}, *space],
-                "datasets": datasets,
-                "type": "mean of 2x2",
-            }
-        ],
-        "omero": {"channels": channels, "rdefs": {"model": "color"}},
-    }
-
-
-def _dataset(level: int, mpp: float) -> dict[str, Any]:
-    return {
-        "path": str(level),
-        "coordinateTransformations": [
-            {"type": "scale", "scale": [1.0, mpp, mpp]},
-            {"type": "translation", "translation": [0.0, mpp / 2, mpp / 2]},
-        ],
-    }
 
 
 @contextmanager

@@ -1,8 +1,14 @@
-"""The size a compressed tile claims, read before a decoder believes it."""
+"""What a compressed tile claims of itself, read before a decoder believes it."""
 
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _ALONE = {0x01, *range(0xD0, 0xDA)}
 _NOT_FRAMES = {0xC4, 0xC8, 0xCC}
@@ -44,3 +50,15 @@ def jpeg2000_subsampled(data: bytes) -> bool:
     """Return whether a JPEG 2000 codestream holds its second component at less resolution."""
     at = data.find(b"\xff\x4f\xff\x51")
     return at >= 0 and at + 48 <= len(data) and data[at + 46 : at + 48] != b"\x01\x01"
+
+
+def from_ycbcr(ycc: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return RGB of an Aperio 33003 tile, whose components are YCbCr (ITU-R BT.601, full range).
+
+    Where chroma is subsampled the decoder has converted it already.
+    """
+    y, cb, cr = (ycc[..., band].astype(np.float32) for band in range(3))
+    cb, cr = cb - 128, cr - 128
+    rgb = np.stack((y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb), axis=-1)
+    whole: NDArray[np.uint8] = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return whole

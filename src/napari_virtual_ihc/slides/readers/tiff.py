@@ -12,6 +12,7 @@ import tifffile
 from napari_virtual_ihc.errors import SlideError
 from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, quietly, reason
 from napari_virtual_ihc.slides.readers.codestream import (
+    from_ycbcr,
     jpeg2000_size,
     jpeg2000_subsampled,
     jpeg_size,
@@ -125,7 +126,7 @@ class TiffSource(ChunkSource):
             tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
         pixels: NDArray[np.uint8] = page.decode(data, index, **tables)[0][0]
         if page.compression == APERIO_YCBCR and not jpeg2000_subsampled(data):
-            return _from_ycbcr(pixels)
+            return from_ycbcr(pixels)
         return pixels
 
     def _raw(self, plan: _Level, row: int, col: int) -> NDArray[np.uint8]:
@@ -241,15 +242,3 @@ def _refuse_larger(data: bytes, page: Any, tile: tuple[int, int]) -> None:
         return
     if size is None or size[0] > tile[0] + 16 or size[1] > tile[1] + 16:
         raise ValueError("the tile claims another size than its page")
-
-
-def _from_ycbcr(ycc: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return RGB of an Aperio 33003 tile, whose components are YCbCr (ITU-R BT.601, full range).
-
-    Where chroma is subsampled the decoder has converted it already.
-    """
-    y, cb, cr = (ycc[..., band].astype(np.float32) for band in range(3))
-    cb, cr = cb - 128, cr - 128
-    rgb = np.stack((y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb), axis=-1)
-    whole: NDArray[np.uint8] = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
-    return whole
