@@ -1,0 +1,1 @@
+"""What runs a network: torch everywhere, OpenVINO on Intel CPUs."""

@@ -1,0 +1,129 @@
+"""How a model is laid over a slide: grid, blocks and margins, from card and device alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from napari_virtual_ihc.errors import ModelError, UsageError
+from napari_virtual_ihc.tiles.grid import TileGrid, ceil_div
+from napari_virtual_ihc.translation.blocks import BlockPlan
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.models.card import ModelCard
+    from napari_virtual_ihc.slides.slide import Slide
+
+Mode = Literal["slide", "tile", "dense", "none"]
+MODES = ("slide", "tile", "dense")
+_BLENDED_MARGIN = 128
+_FINE_STEP = 32
+_COARSE_STEP = 256
+_GROUPS = {"cpu": 2, "mps": 2, "cuda": 4}
+_FAR = 1.5
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What tiling needs to know of a network.
+
+    Attributes
+    ----------
+    stride
+        Downsampling of the network: tiles and forwards lie on multiples of it.
+    normed
+        Whether it has instance norms, whose statistics are to be chosen.
+    margin
+        Pixels around a core that are read and discarded.
+    exact
+        Whether tiled equals untiled where statistics are frozen.
+    """
+
+    stride: int
+    normed: bool
+    margin: int
+    exact: bool
+
+
+def facts_of(card: ModelCard) -> Facts:
+    """Return the facts of a model card.
+
+    Raises
+    ------
+    ModelError
+        If the model is no generator, or gives pixels of another size than it reads.
+    """
+    from napari_virtual_ihc.networks.registry import configure
+    from napari_virtual_ihc.networks.resnet import ResnetConfig
+    from napari_virtual_ihc.networks.unet import UnetConfig
+
+    config = configure(card.architecture, card.arguments)
+    if card.kind != "generator" or not isinstance(config, ResnetConfig | UnetConfig):
+        raise ModelError(f"Model {card.name!r} is a {card.kind} and cannot translate slides.")
+    if (config.input_nc, config.output_nc) != (3, 3):
+        raise ModelError(f"Model {card.name!r} does not translate RGB to RGB.")
+    if abs(card.mpp_in / card.mpp_out - 1) > 1e-6:
+        raise ModelError(
+            f"Model {card.name!r} reads {card.mpp_in} and gives {card.mpp_out} µm/px; its "
+            "architecture keeps the scale, so 'mpp_in' and 'mpp_out' must agree."
+        )
+    halvings = config.n_downsampling if isinstance(config, ResnetConfig) else config.n_downs
+    stride, exact = 2**halvings, card.tiling == "exact"
+    margin = ceil_div(card.dependency_radius or 0, stride) * stride if exact else _BLENDED_MARGIN
+    return Facts(stride, config.norm == "instance", margin, exact)
+
+
+def mode_of(asked: str, facts: Facts) -> Mode:
+    """Return the statistics mode in effect; networks without instance norms need none.
+
+    Raises
+    ------
+    UsageError
+        If the word is unknown.
+    """
+    if asked not in (*MODES, "none"):
+        raise UsageError(f"Unknown statistics {asked!r}; take one of {', '.join(MODES)}.")
+    if not facts.normed:
+        return "none"
+    known: dict[str, Mode] = {"slide": "slide", "tile": "tile", "dense": "dense", "none": "slide"}
+    return known[asked]
+
+
+def grid_of(slide: Slide, card: ModelCard, tile: int) -> TileGrid:
+    """Return the model's grid on a slide.
+
+    Raises
+    ------
+    MissingScaleError
+        If the slide's scale is unknown.
+    UsageError
+        If tiles of that side do not lie on the network's lattice.
+    """
+    if tile < _FINE_STEP or tile % _FINE_STEP:
+        raise UsageError(f"The tile side must be a multiple of {_FINE_STEP} px, not {tile}.")
+    height, width = (max(round(side / card.mpp_out), 1) for side in slide.size_um)
+    return TileGrid(height, width, tile, card.mpp_out)
+
+
+def plan_of(grid: TileGrid, facts: Facts, mode: Mode, device: str, backend: str) -> BlockPlan:
+    """Return the blocks: several tiles to a forward wherever it pays and changes nothing."""
+    if mode == "tile":
+        return BlockPlan(grid, 1, 0, max(grid.tile, facts.stride))
+    if not facts.exact:
+        return BlockPlan(grid, _GROUPS["cpu"], facts.margin, facts.stride, 2 * facts.margin)
+    if mode == "dense":
+        return BlockPlan(grid, 1, facts.margin, _FINE_STEP)
+    coarse = grid.tile if grid.tile % _COARSE_STEP else _COARSE_STEP
+    step = coarse if backend == "openvino" else _FINE_STEP
+    return BlockPlan(grid, _GROUPS[device], facts.margin, step)
+
+
+def scale_notes(slide: Slide, card: ModelCard) -> tuple[str, ...]:
+    """Return a sentence where the slide's scale is far from the model's, else nothing."""
+    own = slide.require_mpp()
+    if 1 / _FAR <= own / card.mpp_in <= _FAR:
+        return ()
+    way = "up, which adds no detail" if own > card.mpp_in else "down"
+    return (
+        f"{slide.name} has {own:.4g} µm/px and {card.name} was made for {card.mpp_in:.4g}: the "
+        f"slide is resampled {way}.",
+    )
