@@ -230,6 +230,26 @@ def test_indexing_never_waits(cache: TileCache, service: TileService) -> None:
     pyramid.close()
 
 
+def test_threads_may_index_at_once(cache: TileCache, service: TileService) -> None:
+    pyramid = TilePyramid(FakeProducer(GRID), service, cache, overview_px=64)
+    image, wrong = whole(GRID, (256, 392, 4)), []
+
+    def look(seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(60):
+            y, x = rng.randrange(200), rng.randrange(300)
+            seen = level(pyramid, 0)[y : y + 50, x : x + 80]
+            right = (seen == image[y : y + 50, x : x + 80]).all(axis=2)
+            wrong.extend([y, x] for _ in range(1) if not (right | ~seen.any(axis=2)).all())
+
+    threads = [threading.Thread(target=look, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_pixels_do_not_depend_on_the_camera(tmp_path_factory: pytest.TempPathFactory,
                                             seed: int) -> None:  # fmt: skip

@@ -50,6 +50,10 @@ def held(cache: TileCache, producer: FakeProducer, addresses: Iterable[TileAddre
     return all(cache.get_memory(tile_key(producer.key, a)) is not None for a in addresses)
 
 
+def looked(service: TileService) -> bool:
+    return not service._desk.board.looking()
+
+
 def test_wishes_are_made_once_on_one_thread_and_told(
     cache: TileCache, service: TileService
 ) -> None:
@@ -75,8 +79,7 @@ def test_the_middle_comes_first(service: TileService) -> None:
     producer = FakeProducer(GRID)
     producer.gate = threading.Event()
     service.request("view", producer, square(0, 9), centre=(144.0, 144.0))
-    assert wait_until(lambda: service.progress("view").wanted == 81)
-    time.sleep(0.05)
+    assert wait_until(lambda: producer.began.is_set() and looked(service))
     producer.gate.set()
     assert wait_until(lambda: len(producer.order) == 81)
     rings = [max(abs(a.row - 4), abs(a.col - 4)) for a in producer.order[1:]]
@@ -85,25 +88,25 @@ def test_the_middle_comes_first(service: TileService) -> None:
 
 
 def test_the_newest_view_comes_first(service: TileService) -> None:
-    old, new = FakeProducer(GRID, key="old"), FakeProducer(GRID, key="new")
+    old, new = FakeProducer(GRID, key="old", seconds=0.3), FakeProducer(GRID, key="new")
     old.gate = threading.Event()
     service.request("a", old, square(0, 4), centre=MIDDLE)
     assert old.began.wait(5)
     service.request("b", new, square(0, 4), centre=MIDDLE)
-    time.sleep(0.1)
+    assert wait_until(lambda: looked(service))
     old.gate.set()
     assert wait_until(lambda: sum(new.made.values()) == 16)
     assert sum(old.made.values()) <= 2
 
 
 def test_looking_again_at_part_of_a_view_does_not_jump_the_queue(service: TileService) -> None:
-    a, b = FakeProducer(GRID, key="a", seconds=0.01), FakeProducer(GRID, key="b", seconds=0.01)
+    a, b = FakeProducer(GRID, key="a", seconds=0.3), FakeProducer(GRID, key="b")
     a.gate = threading.Event()
     service.request("a", a, square(0, 4), centre=MIDDLE)
     assert a.began.wait(5)
     service.request("b", b, square(0, 4), centre=MIDDLE)
     service.request("a", a, square(1, 4), centre=MIDDLE)
-    time.sleep(0.1)
+    assert wait_until(lambda: looked(service))
     a.gate.set()
     assert wait_until(lambda: sum(b.made.values()) == 16)
     assert sum(a.made.values()) <= 2
@@ -394,6 +397,8 @@ def test_filling_leaves_failed_tiles_alone(service: TileService) -> None:
         fill = (TileAddress(0, *place) for place in GRID.spiral(10, 10))
         service.request("view", producer, fill, centre=MIDDLE, background=True)
         assert wait_until(lambda: service.progress("view").background >= 396, 30)
+    time.sleep(0.05)
+    assert service.progress("view").background == 396
     assert service.failures("fake").keys() == set(square(9, 11))
     assert sum(set(call) <= set(square(9, 11)) for call in producer.calls) == 4
 

@@ -144,7 +144,7 @@ class WishBoard:
         wishes.view = frozenset(addresses)
         if former is None or former.producer.key != wishes.producer.key:
             former = None
-        elif wishes.view <= former.view:
+        elif not wishes.background and wishes.view <= former.view:
             wishes.stamp, wishes.done, wishes.view = former.stamp, former.done, former.view
             wishes.finished = former.finished
         wishes.asked.update(a for a in addresses if wishes.finished[a] < _MOST_REPEATS)
