@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path  # noqa: TC003
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from napari_virtual_ihc.cli.output import emit, progress
-from napari_virtual_ihc.errors import UsageError
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.slides.phantom import Phantom
@@ -24,17 +23,17 @@ def phantom(
     seed: Annotated[int, typer.Option(help="Same seed, same slide.")] = 0,
     marker: Annotated[str, typer.Option(help="Ki-67, ER, PR or HER2.")] = "Ki-67",
     mpp: Annotated[float, typer.Option(help="µm/px of level 0.")] = 0.5,
-    section: Annotated[str, typer.Option(help="IHC of the same section or the next.")] = "same",
-    format_: Annotated[str, typer.Option("--format", help="zarr or tiff.")] = "zarr",
+    section: Annotated[
+        Literal["same", "next"], typer.Option(help="IHC of the same section or the next.")
+    ] = "same",
+    format_: Annotated[
+        Literal["zarr", "tiff"], typer.Option("--format", help="OME-Zarr or OME-TIFF.")
+    ] = "zarr",
     pairs: Annotated[int, typer.Option(help="Write this many training pairs instead.")] = 0,
     pair_size: Annotated[int, typer.Option(help="Side of a training pair in px.")] = 256,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Write synthetic tissue: slides with truth, or pairs for training."""
-    if section not in ("same", "next"):
-        raise UsageError(f"--section is same or next, not {section}.")
-    if format_ not in ("zarr", "tiff"):
-        raise UsageError(f"--format is zarr or tiff, not {format_}.")
     started = time.monotonic()
     if pairs:
         result = _training_pairs(out, pairs, pair_size, seed, marker, mpp, section)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_virtual_ihc.slides.phantom.cells import CELL
 from napari_virtual_ihc.slides.phantom.parameters import (
+    DEFAULTS,
     MARKERS,
     PHANTOM_VERSION,
     CellKind,
@@ -11,4 +12,12 @@ from napari_virtual_ihc.slides.phantom.parameters import (
 )
 from napari_virtual_ihc.slides.phantom.phantom import Phantom
 
-__all__ = ["CELL", "MARKERS", "PHANTOM_VERSION", "CellKind", "Phantom", "PhantomParameters"]
+__all__ = [
+    "CELL",
+    "DEFAULTS",
+    "MARKERS",
+    "PHANTOM_VERSION",
+    "CellKind",
+    "Phantom",
+    "PhantomParameters",
+]

@@ -74,7 +74,7 @@ class Fields:
         return replace(self, **{f.name: change(getattr(self, f.name)) for f in fields(self)})
 
 
-def step_up(value: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+def step_up(value: NDArray[np.floating], low: float, high: float) -> NDArray[np.float32]:
     """Return a smooth step from 0 at ``low`` to 1 at ``high``."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
     result: NDArray[np.float32] = t * t * (3 - 2 * t)
@@ -135,7 +135,8 @@ class Architecture:
             step_up(-nest, 14, 30) if grid.step <= _NESTS_UM else step_up(-nest, 0, 0.4 * grid.step)
         )
         lumen = (noise(31, 42) - 1.55 - 0.6 * grade) * 24.0
-        lumen = np.where(duct > _FAR, np.minimum(lumen, nest - 22.0), _FAR).astype(np.float32)
+        near_ducts = duct > _FAR
+        spaces = np.where(near_ducts, np.minimum(lumen, nest - 22.0), _FAR).astype(np.float32)
         rot = noise(41, 170) + 0.35 * noise(42, 30)
         necrosis = step_up(rot, 1.25, 1.5) * step_up(nest, 45, 62) * step_up(grade, 0.3, 0.7)
         immune = step_up(noise(51, 240) + 0.7 * territory, 0.0, 1.6)
@@ -144,7 +145,7 @@ class Architecture:
             aggregate * step_up(-np.maximum(nest, np.maximum(duct, vessel)), 2, 8) * (1 - fat)
         )
         return Fields(
-            inside, nest, lumen, duct, duct_wall, vessel, vessel_wall, necrosis, fat, lymphoid,
+            inside, nest, spaces, duct, duct_wall, vessel, vessel_wall, necrosis, fat, lymphoid,
             immune, self._phase(grid, nest, duct), noise(61, 150) * 0.8 + noise(62, 48) * 0.6,
             noise(71, 420), self._activity(grid), noise(82, self.parameters.hidden_um), grade,
             noise(83, 85),
@@ -166,7 +167,7 @@ class Architecture:
         depth = (edge - radius) * (self._short / 2)
         depth += noise(1, self.macro * 0.5) * min(0.03 * self._short, 120.0)
         depth += noise(2, 60) * 9 + noise(3, 14) * 3
-        return np.minimum(depth, 300.0).astype(np.float32)
+        return np.asarray(np.minimum(depth, 300.0), np.float32)
 
     def _territory(self, grid: Grid) -> NDArray[np.float32]:
         rows, cols = grid.axes()
@@ -189,11 +190,11 @@ class Architecture:
         bar = 3.4 + (self.parameters.nest_threshold - 4.2) * territory
         if grid.step > _NESTS_UM:
             share = ndtr(-bar / 1.05).astype(np.float32) + 0.13 * noise(13, large)
-            return ((share - 0.5) * 0.9 * grid.step).astype(np.float32)
+            return np.asarray((share - 0.5) * 0.9 * grid.step, np.float32)
         score = body - bar
         dy, dx = np.gradient(score, grid.step)
         slope = np.maximum(np.hypot(dy, dx), 0.45 / (small + (large - small) * grade))
-        return np.clip(score / slope, -200.0, 200.0).astype(np.float32)
+        return np.asarray(np.clip(score / slope, -200.0, 200.0), np.float32)
 
     def _phase(
         self, grid: Grid, nest: NDArray[np.float32], duct: NDArray[np.float32]
@@ -205,7 +206,7 @@ class Architecture:
         ramp = np.mod(along / 12.0, 4096.0 * 16).astype(np.float32)
         bend = 6.5 * noise(63, 300) + 1.9 * noise(64, 95) + 0.42 * noise(65, 27)
         around = np.clip(nest, -50, 0) / 22.0 + np.clip(duct, -60, 0) / 9.0
-        return ramp + bend + around
+        return np.asarray(ramp + bend + around, np.float32)
 
     def _activity(self, grid: Grid) -> NDArray[np.float32]:
         fine, coarse = self.parameters.activity_um

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from napari_virtual_ihc.slides.phantom.lining import lining_cells
 from napari_virtual_ihc.slides.phantom.marker import (
@@ -16,6 +15,7 @@ from napari_virtual_ihc.slides.phantom.marker import (
 )
 from napari_virtual_ihc.slides.phantom.noise import Grid, mix, normal, uniform
 from napari_virtual_ihc.slides.phantom.parameters import CellKind, marker_model
+from napari_virtual_ihc.slides.phantom.placement import Sampler, in_grid, thin, within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,30 +79,28 @@ class Population:
         if section == "same":
             first = self._first(y, x, _REACH)
             first["in_next"] = uniform(first["id"], 11) < self._parameters.kept_in_next
-            return _within(first, y, x, 0.0)
-        return _within(self._next(y, x, 0.0, self._first(y, x, _REACH)), y, x, 0.0)
+            return within(first, y, x, BLOCK_UM, 0.0)
+        return self._next(y, x, self._first(y, x, _REACH))
 
     def _first(self, y: float, x: float, reach: float) -> NDArray[np.void]:
         everywhere = self._candidates(y, x, reach + _REACH, 0)
-        kept = _thin(everywhere, self._spacings(everywhere))
-        return _within(kept, y, x, reach)
+        kept = thin(everywhere, self._spacings(everywhere))
+        return within(kept, y, x, BLOCK_UM, reach)
 
-    def _next(self, y: float, x: float, reach: float, first: NDArray[np.void]) -> NDArray[np.void]:
+    def _next(self, y: float, x: float, first: NDArray[np.void]) -> NDArray[np.void]:
         stays = uniform(first["id"], 11) < self._parameters.kept_in_next
-        old = first[stays]
         new = self._candidates(y, x, _REACH, 1)
         gone = uniform(new["id"], 12) >= self._parameters.kept_in_next
-        both = np.concatenate([old, new[gone]])
-        priority = np.r_[np.full(len(old), 2.0), uniform(new["id"][gone], 13)]
-        kept = _thin(both, self._spacings(both), priority)
-        return _within(kept, y, x, reach)
+        both = np.concatenate([first[stays], new[gone]])
+        priority = np.r_[np.full(int(stays.sum()), 2.0), uniform(new["id"][gone], 13)]
+        return within(thin(both, self._spacings(both), priority), y, x, BLOCK_UM, 0.0)
 
     def _spacings(self, cells: NDArray[np.void]) -> NDArray[np.float64]:
         table = np.full(16, 4.0)
         for lattice in self._lattices:
             table[lattice.kind] = lattice.spacing
         table[CellKind.EPITHELIUM], table[CellKind.ENDOTHELIUM] = 5.5, 4.0
-        return table[cells["kind"]] / 2
+        return np.asarray(table[cells["kind"]] / 2, np.float64)
 
     def _candidates(self, y: float, x: float, reach: float, section: int) -> NDArray[np.void]:
         side = BLOCK_UM + 2 * reach
@@ -127,62 +125,57 @@ class Population:
         y = (jy + 0.5 + 0.95 * (uniform(jy, jx, key, section, 1) - 0.5)) * pitch
         shear = 0.5 * (jy % 2)
         x = (jx + shear + 0.95 * (uniform(jy, jx, key, section, 2) - 0.5)) * pitch
-        here = _in_grid(y, x, grid)
+        here = in_grid(y, x, grid)
         jy, jx, y, x = jy[here], jx[here], y[here], x[here]
-        at = _Sampler(y, x, grid)
+        at = Sampler(y, x, grid)
         chance = self._chance(lattice.kind, at, fields)
         taken = uniform(jy, jx, key, section, 3) < chance
         cells = np.zeros(int(taken.sum()), CELL)
         cells["y"], cells["x"], cells["kind"] = y[taken], x[taken], int(lattice.kind)
-        cells["id"] = _identity(jy[taken], jx[taken], key, section)
+        cells["id"] = mix(jy[taken], jx[taken], key, section, 5)
         angle = at.direction(fields.phase)[taken]
-        self._dress(cells, _Sampler(y[taken], x[taken], grid), fields, angle)
+        self._dress(cells, Sampler(y[taken], x[taken], grid), fields, angle)
         return cells
 
     def _lining(
         self, glands: list[Gland], kind: CellKind, grid: Grid, fields: Fields, section: int
     ) -> NDArray[np.void]:
         cells = lining_cells(glands, kind, section, CELL)
-        cells = cells[_in_grid(cells["y"], cells["x"], grid)]
-        at = _Sampler(cells["y"], cells["x"], grid)
+        cells = cells[in_grid(cells["y"], cells["x"], grid)]
+        at = Sampler(cells["y"], cells["x"], grid)
         deep = at(fields.duct if kind is CellKind.EPITHELIUM else fields.vessel)
         wall = at(fields.duct_wall if kind is CellKind.EPITHELIUM else fields.vessel_wall)
         cells = cells[(at(fields.inside) > 3) & (at(fields.nest) < -2) & (deep < wall + 1.0)]
         angle = cells["angle"].astype(np.float64)
-        self._dress(cells, _Sampler(cells["y"], cells["x"], grid), fields, angle)
+        self._dress(cells, Sampler(cells["y"], cells["x"], grid), fields, angle)
         return cells
 
-    def _chance(self, kind: CellKind, at: _Sampler, fields: Fields) -> NDArray[np.float64]:
+    def _chance(self, kind: CellKind, at: Sampler, fields: Fields) -> NDArray[np.float64]:
         nest, lumen, rot = at(fields.nest), at(fields.lumen), at(fields.necrosis)
         cavity = np.maximum(at(fields.duct), at(fields.vessel))
         inside = at(fields.inside) > 3.0
         stroma = inside & (nest < -1.5) & (cavity < -2.0)
         solid = inside & (nest > 3.5) & (lumen < -3.5) & (rot < 0.4)
+        fat = at(fields.fat)
+        chance: NDArray[np.float64]
         if kind is CellKind.TUMOUR:
-            return solid * np.clip(0.86 + 0.16 * at(fields.crowd), 0.45, 1.0)
-        if kind is CellKind.FIBROBLAST:
-            return (
-                stroma
-                * np.clip(1.02 - 1.6 * at(fields.fat), 0.02, 1)
-                * (1 - at(fields.lymphoid))
-                * 0.8
-            )
-        if kind is CellKind.RED_CELL:
+            chance = 1.0 * solid * np.clip(0.86 + 0.16 * at(fields.crowd), 0.45, 1.0)
+        elif kind is CellKind.FIBROBLAST:
+            lean = np.clip(1.02 - 1.6 * fat, 0.02, 1)
+            chance = 0.8 * stroma * lean * (1 - at(fields.lymphoid))
+        elif kind is CellKind.RED_CELL:
             filled = at(fields.vessel) - at(fields.vessel_wall) > 2.5
-            return filled * 0.75 * (at(fields.dense) > -0.5) + stroma * 0.002 * (
-                at(fields.fat) < 0.1
-            )
-        if kind is CellKind.DEBRIS:
-            return inside * (rot > 0.5) * 0.4 + solid * 0.004
-        scattered = (
-            stroma
-            * np.clip(1 - 1.6 * at(fields.fat), 0, 1)
-            * (0.004 + 0.075 * at(fields.immune) ** 2)
-        )
-        return stroma * at(fields.lymphoid) * 0.9 + scattered + solid * 0.012 * at(fields.immune)
+            chance = filled * 0.75 * (at(fields.dense) > -0.5) + stroma * 0.002 * (fat < 0.1)
+        elif kind is CellKind.DEBRIS:
+            chance = np.where(inside & (rot > 0.5), 0.4, 0.004 * solid)
+        else:
+            immune = at(fields.immune)
+            scattered = stroma * np.clip(1 - 1.6 * fat, 0, 1) * (0.004 + 0.075 * immune**2)
+            chance = stroma * at(fields.lymphoid) * 0.9 + scattered + solid * 0.012 * immune
+        return np.asarray(chance, np.float64)
 
     def _dress(
-        self, cells: NDArray[np.void], at: _Sampler, fields: Fields, angle: NDArray[np.float64]
+        self, cells: NDArray[np.void], at: Sampler, fields: Fields, angle: NDArray[np.float64]
     ) -> None:
         ids = cells["id"]
         p = self._parameters
@@ -240,66 +233,3 @@ def _base() -> dict[str, NDArray[np.float64]]:
 
 
 _BASE = _base()
-
-
-class _Sampler:
-    """Reads fields of a grid at points by linear interpolation."""
-
-    def __init__(self, y: NDArray[np.float64], x: NDArray[np.float64], grid: Grid) -> None:
-        at_y = np.clip((y - grid.y) / grid.step - 0.5, 0, grid.rows - 1.001)
-        at_x = np.clip((x - grid.x) / grid.step - 0.5, 0, grid.cols - 1.001)
-        row, col = at_y.astype(np.intp), at_x.astype(np.intp)
-        self._first, self._row = row * grid.cols + col, grid.cols
-        self._down, self._right = at_y - row, at_x - col
-
-    def __call__(self, field: NDArray[np.float32]) -> NDArray[np.float64]:
-        flat, first = field.ravel(), self._first
-        top = flat[first] + (flat[first + 1] - flat[first]) * self._right
-        first = first + self._row
-        low = flat[first] + (flat[first + 1] - flat[first]) * self._right
-        return top + (low - top) * self._down
-
-    def direction(self, phase: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the angle (rad) of the contour line of ``phase``."""
-        dy, dx = np.gradient(phase)
-        angle: NDArray[np.float64] = np.arctan2(self(dy), self(dx)) + np.pi / 2
-        return angle
-
-
-def _identity(
-    jy: NDArray[np.int64], jx: NDArray[np.int64], key: int, section: int
-) -> NDArray[np.uint64]:
-    return mix(jy, jx, key, section, 5)
-
-
-def _in_grid(y: NDArray[np.float64], x: NDArray[np.float64], grid: Grid) -> NDArray[np.bool_]:
-    bottom, right = grid.y + grid.rows * grid.step, grid.x + grid.cols * grid.step
-    return (y >= grid.y) & (y < bottom) & (x >= grid.x) & (x < right)
-
-
-def _within(cells: NDArray[np.void], y: float, x: float, reach: float) -> NDArray[np.void]:
-    inside = (cells["y"] >= y - reach) & (cells["y"] < y + BLOCK_UM + reach)
-    inside &= (cells["x"] >= x - reach) & (cells["x"] < x + BLOCK_UM + reach)
-    return cells[inside]
-
-
-def _thin(
-    cells: NDArray[np.void],
-    radii: NDArray[np.float64],
-    priority: NDArray[np.float64] | None = None,
-) -> NDArray[np.void]:
-    """Drop each cell that is too near one of higher priority (Matérn's second process)."""
-    if len(cells) < 2:
-        return cells
-    rank = uniform(cells["id"], 41) if priority is None else priority
-    tree = cKDTree(np.stack([cells["y"], cells["x"]], 1))
-    pairs = tree.query_pairs(2 * float(radii.max()), output_type="ndarray")
-    a, b = pairs[:, 0], pairs[:, 1]
-    gap = np.hypot(cells["y"][a] - cells["y"][b], cells["x"][a] - cells["x"][b])
-    close = gap < radii[a] + radii[b]
-    a, b = a[close], b[close]
-    lower = np.where(rank[a] < rank[b], a, b)
-    fixed = rank[lower] >= 2.0
-    keep = np.ones(len(cells), bool)
-    keep[lower[~fixed]] = False
-    return cells[keep]

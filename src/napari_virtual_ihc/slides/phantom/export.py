@@ -90,7 +90,8 @@ def write_truth(folder: Path, phantom: Phantom, section: Section) -> dict[str, A
     """
     cells = phantom.cells(0.0, 0.0, *phantom.size_um)
     stream = io.BytesIO()
-    np.savez_compressed(stream, **{name: cells[name] for name in cells.dtype.names or ()})
+    arrays: dict[str, Any] = {name: cells[name] for name in cells.dtype.names or ()}
+    np.savez_compressed(stream, **arrays)
     atomic_write_bytes(folder / "cells.npz", stream.getvalue())
     truth = stamp(TRUTH_SCHEMA, "phantom") | {
         "phantom_version": PHANTOM_VERSION,

@@ -7,6 +7,7 @@ products only, which run in one thread and in a fixed order, so the same grid gi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,13 +36,16 @@ class Grid:
 
     def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the µm coordinates of rows and of columns."""
-        rows = self.y + (np.arange(self.rows) + 0.5) * self.step
-        return rows, self.x + (np.arange(self.cols) + 0.5) * self.step
+        return _axis(self.y, self.rows, self.step), _axis(self.x, self.cols, self.step)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.rows, self.cols
+
+
+def _axis(origin: float, count: int, step: float) -> NDArray[np.float64]:
+    return np.asarray(origin + (np.arange(count) + 0.5) * step, np.float64)
 
 
 def mix(*parts: NDArray[np.int64] | NDArray[np.uint64] | int) -> NDArray[np.uint64]:
@@ -54,15 +58,18 @@ def mix(*parts: NDArray[np.int64] | NDArray[np.uint64] | int) -> NDArray[np.uint
         if isinstance(part, int) and isinstance(word, int):
             word = _scramble_int(word * _ODD[3] + (part & _MASK) * _ODD[0] + index)
         elif isinstance(part, int):
-            word = _scramble(word * _K3 + np.uint64(((part & _MASK) * _ODD[0] + index) & _MASK))
+            salt = np.uint64(((part & _MASK) * _ODD[0] + index) & _MASK)
+            word = _scramble(np.asarray(word * _K3 + salt, np.uint64))
         else:
-            before = (
-                np.uint64((word * _ODD[3] + index) & _MASK)
-                if isinstance(word, int)
-                else word * _K3 + np.uint64(index)
-            )
+            before = _absorbed(word, index)
             word = _scramble(np.asarray(part).astype(np.uint64) * _K0 + before)
     return np.atleast_1d(np.asarray(word, np.uint64))
+
+
+def _absorbed(word: NDArray[np.uint64] | int, index: int) -> NDArray[np.uint64]:
+    if isinstance(word, int):
+        return np.asarray((word * _ODD[3] + index) & _MASK, np.uint64)
+    return np.asarray(word * _K3 + np.uint64(index), np.uint64)
 
 
 def uniform(*parts: NDArray[np.int64] | NDArray[np.uint64] | int) -> NDArray[np.float64]:
@@ -95,9 +102,8 @@ def smooth(key: int, grid: Grid, scale: float) -> NDArray[np.float32]:
     Where the grid is coarser than that, its step takes the place of ``scale``.
     """
     scale = max(scale, grid.step)
-    rows, cols = grid.axes()
-    first_y, along_y = _spline_matrix(rows / scale)
-    first_x, along_x = _spline_matrix(cols / scale)
+    first_y, along_y = _spline_matrix(grid.y, grid.rows, grid.step, scale)
+    first_x, along_x = _spline_matrix(grid.x, grid.cols, grid.step, scale)
     iy = first_y + np.arange(along_y.shape[1], dtype=np.int64)[:, None]
     ix = first_x + np.arange(along_x.shape[1], dtype=np.int64)[None, :]
     values = ((uniform(key, iy, ix) - 0.5) * _BSPLINE_GAIN).astype(np.float32)
@@ -154,8 +160,9 @@ def _spline_weights(t: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
     return base - 1, weights.T / 6.0
 
 
-def _spline_matrix(t: NDArray[np.float64]) -> tuple[int, csr_array]:
-    base, weights = _spline_weights(t)
+@lru_cache(maxsize=1024)
+def _spline_matrix(origin: float, count: int, step: float, scale: float) -> tuple[int, csr_array]:
+    base, weights = _spline_weights(_axis(origin, count, step) / scale)
     first = int(base[0])
     return first, _rows_matrix(base - first, weights, int(base[-1]) - first + 4)
 

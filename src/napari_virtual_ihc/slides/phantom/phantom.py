@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.files import hash_of
 from napari_virtual_ihc.slides.phantom.architecture import Architecture
@@ -30,6 +28,7 @@ from napari_virtual_ihc.slides.slide import Slide
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.phantom.architecture import Fields
@@ -143,15 +142,13 @@ class Phantom:
     def dab(self, y: int, x: int, h: int, w: int, section: Section = "same") -> NDArray[np.float32]:
         """Return true chromogen OD (h, w), blurred by the scanner, in a window of level 0 (px)."""
         scene = self._scene(section)
-        field = assemble(scene, (y, x, h, w), self.mpp, lambda picture: dab_of(scene, picture))
-        return field.astype(np.float32, copy=False)
+        return assemble(scene, (y, x, h, w), self.mpp, lambda picture: dab_of(scene, picture))
 
     def tumour_mask(
         self, y: int, x: int, h: int, w: int, section: Section = "same"
     ) -> NDArray[np.bool_]:
         """Return where living tumour lies (h, w bool) in a window of level 0 (px)."""
-        field = assemble(self._scene(section), (y, x, h, w), self.mpp, tumour_of)
-        return field.astype(np.bool_, copy=False)
+        return assemble(self._scene(section), (y, x, h, w), self.mpp, tumour_of)
 
     def squares(self, windows: Sequence[Window], square_um: float = 128.0) -> Squares:
         """Return true DAB area, the ideal reader's and hematoxylin per square in windows (px)."""

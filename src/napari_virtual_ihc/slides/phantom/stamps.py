@@ -60,9 +60,9 @@ class _Batch:
 
 def blank_canvas(shape: tuple[int, int]) -> Canvas:
     """Return a canvas without cells."""
-    zero = [np.zeros(shape, np.float32) for _ in range(4)]
-    far = [np.full(shape, 99.0, np.float32) for _ in range(2)]
-    return Canvas(*zero, *far, np.full(shape, -1, np.int32))
+    nuclear, chromogen, red, cover = (np.zeros(shape, np.float32) for _ in range(4))
+    near, far = (np.full(shape, 99.0, np.float32) for _ in range(2))
+    return Canvas(nuclear, chromogen, red, cover, near, far, np.full(shape, -1, np.int32))
 
 
 def lay_cells(

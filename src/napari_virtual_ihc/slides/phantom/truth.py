@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.phantom.render import Picture, Scene
 
+_Number = TypeVar("_Number", bound=np.generic)
 Window = tuple[int, int, int, int]
 """Row, column, height and width in level-0 px."""
 
@@ -71,8 +72,8 @@ def assemble(
     scene: Scene,
     window: Window,
     step: float,
-    value: Callable[[Picture], NDArray[np.generic]],
-) -> NDArray[np.generic]:
+    value: Callable[[Picture], NDArray[_Number]],
+) -> NDArray[_Number]:
     """Return a quantity of rendered blocks over a window of level 0."""
     y, x, h, w = window
     rows = range(y // BLOCK_PX, (y + h - 1) // BLOCK_PX + 1)
