@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from napari_virtual_ihc.translation.backends.base import is_out_of_memory
+from napari_virtual_ihc.translation.blocks import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_virtual_ihc.translation.backends.base import Backend, Bytes
-    from napari_virtual_ihc.translation.blocks import Window
 
 CPU_TOLERANCE = 3
 _SMALLEST = 128
@@ -100,12 +100,8 @@ class Forwards:
     def _run(self, pixels: Bytes, core: Window, cancelled: Callable[[], bool]) -> Bytes:
         if self._step < 0:
             return self.runner(pixels, core, cancelled)
-        side, around = self._sides[self._step], core.grown(self._margin)
-        out = np.empty((core.h, core.w, 3), np.uint8)
-        for part in parts(core, side):
-            inside = part.grown(self._margin).inside(around)
-            out[part.inside(core)] = self.runner(pixels[inside], part, cancelled)
-        return out
+        side = self._sides[self._step]
+        return in_pieces(self.runner, pixels, core, self._margin, side, cancelled)
 
     def _smaller(self, error: BaseException) -> None:
         self.runner.release()
@@ -122,6 +118,41 @@ class Forwards:
             "The device ran out of memory; tiles are computed on the CPU from now on and may "
             f"differ by up to {CPU_TOLERANCE} grey levels."
         )
+
+
+def in_pieces(
+    runner: Runner, pixels: Bytes, core: Window, margin: int, side: int,
+    cancelled: Callable[[], bool],
+) -> Bytes:  # fmt: skip
+    """Return the core's pixels, (h, w, 3) uint8, from forwards of at most ``side`` px."""
+    around = core.grown(margin)
+    out = np.empty((core.h, core.w, 3), np.uint8)
+    for part in parts(core, side):
+        inside = part.grown(margin).inside(around)
+        out[part.inside(core)] = runner(pixels[inside], part, cancelled)
+    return out
+
+
+def divisible_in_fact(runner: Runner, margin: int, side: int) -> bool:
+    """Return whether one forward of ``side`` px and four of half that give the same bytes here.
+
+    For devices that choose an algorithm by shape; on a fixed picture of noise.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (side + 2 * margin,) * 2 + (3,), np.uint8)
+    core = Window(0, 0, side, side)
+    try:
+        whole = runner(noise, core, _never)
+        cut = in_pieces(runner, noise, core, margin, side // 2, _never)
+        return bool(np.array_equal(whole, cut))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        runner.release()
+        return False
+
+
+def _never() -> bool:
+    return False
 
 
 def parts(core: Window, side: int) -> list[Window]:

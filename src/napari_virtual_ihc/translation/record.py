@@ -1,0 +1,157 @@
+"""What lies beside the pixels of an export: statistics, failures, checksums; never a file name."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+
+from napari_virtual_ihc.errors import ExportError, VirtualIhcError
+from napari_virtual_ihc.files import atomic_write_bytes, read_json, write_json
+from napari_virtual_ihc.provenance import stamp
+from napari_virtual_ihc.translation.calibration import Statistics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
+
+SCHEMA = "virtual-ihc/export/1"
+_STATISTICS = "virtual-ihc-statistics.safetensors"
+_FAILURES = "virtual-ihc-failures.json"
+_CHECKSUMS = "virtual-ihc-checksums.json"
+_NAMES = {
+    "model": "another model",
+    "slide": "another slide",
+    "settings": "other settings",
+    "statistics": "other statistics",
+    "mpp": "another scale",
+}
+
+Place = tuple[int, int]
+
+
+class Record:
+    """The files of one export folder that this package alone reads.
+
+    Parameters
+    ----------
+    folder
+        Of an OME-Zarr pyramid.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep_statistics(self, statistics: Statistics | None) -> None:
+        """Keep the statistics that every pixel was made with."""
+        if statistics is not None:
+            atomic_write_bytes(self._folder / _STATISTICS, statistics.to_bytes())
+
+    def statistics(self, provenance: dict[str, Any]) -> Statistics | None:
+        """Return the statistics kept, or None if they are not those the provenance names."""
+        named = provenance.get("statistics")
+        if not isinstance(named, dict):
+            return None
+        try:
+            data = (self._folder / _STATISTICS).read_bytes()
+            found = Statistics.from_bytes(data, int(named["windows"]))
+        except (OSError, SafetensorError, KeyError, ValueError):
+            return None
+        return found if found.hash == named.get("hash") else None
+
+    def failures(self) -> dict[Place, str]:
+        """Return the tiles that failed, and why."""
+        path = self._folder / _FAILURES
+        if not path.exists():
+            return {}
+        listed = read_json(path, schema=SCHEMA)["failed"]
+        return {(int(row), int(col)): str(reason) for row, col, reason in listed}
+
+    def keep_failures(self, failed: dict[Place, str]) -> None:
+        """Keep which tiles failed; they are hatched in the pixels and tried again on resuming."""
+        listed = [[*place, reason] for place, reason in sorted(failed.items())]
+        write_json(self._folder / _FAILURES, stamp(SCHEMA, "translate") | {"failed": listed})
+
+    def lists_failures(self) -> bool:
+        """Return whether there is a list of failed tiles, perhaps an empty one."""
+        return (self._folder / _FAILURES).exists()
+
+    def open_again(self) -> None:
+        """Withdraw the checksums, since pixels are about to change."""
+        (self._folder / _CHECKSUMS).unlink(missing_ok=True)
+
+    def seal(self, pyramid: OmeZarrPyramid) -> dict[str, str]:
+        """Keep the checksum of every tile written, and return them."""
+        sums = checksums(pyramid)
+        write_json(self._folder / _CHECKSUMS, stamp(SCHEMA, "translate") | {"tiles": sums})
+        return sums
+
+    def sealed(self) -> dict[str, str] | None:
+        """Return the checksums kept, None for an export that was not finished."""
+        path = self._folder / _CHECKSUMS
+        if not path.exists():
+            return None
+        sums: dict[str, str] = read_json(path, schema=SCHEMA)["tiles"]
+        return sums
+
+
+def checksums(pyramid: OmeZarrPyramid) -> dict[str, str]:
+    """Return 32 hexadecimal digits for each tile of each level, by ``level/row/column``.
+
+    Tiles of level 0 never written have none.
+    """
+    side, sums = pyramid.tile, {}
+    for level, (height, width) in enumerate(pyramid.shapes):
+        for row, col in np.ndindex(-(-height // side), -(-width // side)):
+            if level or pyramid.has_tile(row, col):
+                pixels = pyramid.read(level, row * side, col * side, side, side)
+                digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
+                sums[f"{level}/{row}/{col}"] = digest.hexdigest()
+    return sums
+
+
+def digest_of(sums: dict[str, str]) -> str:
+    """Return one checksum for all."""
+    lines = "".join(f"{place} {value}\n" for place, value in sorted(sums.items()))
+    return hashlib.blake2b(lines.encode(), digest_size=16).hexdigest()
+
+
+def require_same(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raise ExportError unless an output was made just as it would be made now.
+
+    Parameters
+    ----------
+    name
+        Of the output, for the sentence.
+    found, wanted
+        Provenance of the output and of the translation at hand.
+    """
+    if found.get("key") == wanted["key"]:
+        return
+    other = next((text for part, text in _NAMES.items() if found.get(part) != wanted[part]), None)
+    told = f"was made from {other}" if other else "was made by another version"
+    if other == "other settings":
+        told += f" ({_difference(found.get('settings'), wanted['settings'])})"
+    raise ExportError(f"{name} {told}; give another output or remove it.")
+
+
+def read_failures(folder: Path) -> dict[Place, str]:
+    """Return the failures of an export; raises ExportError where the list is damaged."""
+    try:
+        return Record(folder).failures()
+    except (VirtualIhcError, KeyError, TypeError, ValueError) as error:
+        raise ExportError(f"{folder.name} holds a damaged list of failed tiles.") from error
+
+
+def _difference(found: object, wanted: dict[str, Any]) -> str:
+    if not isinstance(found, dict):
+        return "none are stated"
+    parts = [
+        f"{name} {found.get(name)} instead of {value}"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    ]
+    return ", ".join(parts)
