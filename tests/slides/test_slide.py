@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -184,3 +185,10 @@ def test_slide_goes_to_another_process() -> None:
     np.testing.assert_array_equal(
         again.region(3, 4, 20, 20, 0.7).pixels, one.region(3, 4, 20, 20, 0.7).pixels
     )
+
+
+def test_threads_that_want_the_same_tile_decode_it_once() -> None:
+    source = CountingSource()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: source.read(0, 0, 0, 500, 500), range(16)))
+    assert len(source.decoded) == 25

@@ -76,7 +76,7 @@ def test_opening_and_first_read_of_a_large_flat_slide_touch_little() -> None:
 
 
 def test_overview_of_a_computed_pyramid_reads_stored_pixels_only() -> None:
-    source = PyramidSource(ArraySource(np.full((3000, 2000, 3), 220, np.uint8)), ((1500, 1000),))
+    source = PyramidSource(ArraySource(np.full((3000, 3000, 3), 220, np.uint8)), ((1500, 1500),))
     pixels, valid = overview(source)
     assert pixels.shape == (144 * 64, 64, 3)
     assert valid.all()

@@ -59,6 +59,8 @@ def _drop(_record: logging.LogRecord) -> bool:
 
 def reason(error: BaseException) -> str:
     """Return the first line of an error's text, short enough to end a sentence."""
+    if isinstance(error, KeyError):
+        return f"{plain(str(error), 60)} is missing"
     lines = str(error).strip().splitlines()
     return plain(lines[0]).rstrip(".") if lines else type(error).__name__
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_virtual_ihc.slides.readers.opened import Opened
+    from napari_virtual_ihc.slides.source import TileSource
 
 SUFFIXES = (
     ".svs", ".ndpi", ".tif", ".tiff", ".ome.tif", ".ome.tiff", ".ome.zarr", ".zarr", ".dcm",
@@ -28,6 +29,8 @@ SUFFIXES = (
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PICTURE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_LONGEST_SIDE = 1 << 22
+_LARGEST_FLAT = 1 << 35
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
 
@@ -55,6 +58,7 @@ def open_slide(path: str | os.PathLike[str], mpp: float | None = None) -> Slide:
     notes = opened.notes
     if mpp is not None:
         notes += contradiction(path.name, opened.mpp, mpp)
+    _refuse_boundless(path.name, opened.source)
     source = with_pyramid(opened.source)
     scale = opened.mpp if mpp is None else mpp
     return Slide(path.name, source, scale, vendor=opened.vendor, notes=notes)
@@ -103,3 +107,13 @@ def _file_reader(path: Path, head: bytes) -> Callable[[Path], Opened]:
     if special or openslide.detect(path):
         return openslide.open_openslide
     raise SlideError(f"{path.name} is not a slide of any supported kind.")
+
+
+def _refuse_boundless(name: str, source: TileSource) -> None:
+    height, width = source.shapes[0]
+    flat = len(source.shapes) == 1 and height * width > _LARGEST_FLAT
+    if flat or max(height, width) > _LONGEST_SIDE:
+        raise SlideError(
+            f"{name} states {height} by {width} px in {len(source.shapes)} level(s), more than "
+            "can be read; it is damaged or needs a pyramid."
+        )

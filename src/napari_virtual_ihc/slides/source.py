@@ -22,6 +22,7 @@ GLASS = (242, 242, 242)
 """Grey of clean glass, used where a source must fill before the slide's own colour is known."""
 
 CACHE_BYTES = 64 << 20
+_TURNS = 32
 
 
 class TileSource(Protocol):
@@ -84,6 +85,9 @@ def _size(value: Pixels | None) -> int:
 class ChunkSource(ABC):
     """A source stored in a regular grid of tiles, each decoded whole and cached.
 
+    Threads that want the same tile wait for the one that decodes it. A tile may be made from
+    tiles of a finer level of the same source, never of its own or a coarser one.
+
     A subclass sets the geometry and says how one tile is decoded.
 
     Parameters
@@ -103,6 +107,7 @@ class ChunkSource(ABC):
         self._shapes = shapes
         self._tile_shapes = tile_shapes
         self._cache = ChunkCache(cache_bytes)
+        self._turns = [[threading.Lock() for _ in range(_TURNS)] for _ in shapes]
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -137,10 +142,15 @@ class ChunkSource(ABC):
         held, tile = self._cache.get(key)
         if held:
             return tile
+        with self._turns[level][hash(key) % _TURNS]:
+            held, tile = self._cache.get(key)
+            return tile if held else self._decoded(level, row, col)
+
+    def _decoded(self, level: int, row: int, col: int) -> Pixels | None:
         tile = self.decode(level, row, col)
         if tile is not None and not self._covers(level, row, col, tile):
             tile = None
-        self._cache.put(key, tile)
+        self._cache.put((level, row, col), tile)
         return tile
 
     def _covers(self, level: int, row: int, col: int, tile: Pixels) -> bool:

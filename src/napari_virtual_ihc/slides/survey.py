@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WINDOW = 64
 _SIDE = 4
 _PATCHES = 12
-_OVERVIEW_PIXELS = 4_000_000
+_OVERVIEW_PIXELS = 8_000_000
 _DARK = 64
 _LIT = 160
 
@@ -36,7 +36,7 @@ def fingerprint(source: TileSource) -> str:
 def overview(source: TileSource) -> Pixels:
     """Return a small picture for colour statistics, without computing any level.
 
-    The coarsest stored level if it has under 4 megapixels, else a mosaic of 12 x 12 windows of
+    The coarsest stored level if it has under 8 megapixels, else a mosaic of 12 x 12 windows of
     64 px spread over it. Colours are those of the slide; the mosaic's layout is not.
     """
     level = stored_levels(source) - 1
