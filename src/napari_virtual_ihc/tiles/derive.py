@@ -98,9 +98,12 @@ class CoarseTiles:
         return self._look_through(address, stop)
 
     def fold(self, address: TileAddress, pixels: Pixels) -> list[TileAddress]:
-        """Draw a finished tile into its known ancestors and return those that changed."""
+        """Draw a finished tile into its known ancestors and return those that changed.
+
+        Only the part that changed climbs, so that all ancestors together cost a third of the first.
+        """
         changed: list[TileAddress] = []
-        child, settled = address, True
+        child, settled, part = address, True, (slice(None), slice(None))
         while (parent := child.ancestor(1)) in self._final:
             bit = _bit(child)
             if self._final[parent] & bit:
@@ -110,7 +113,7 @@ class CoarseTiles:
             if canvas is None:
                 self._forget(parent)
                 break
-            _draw(canvas, child, self._grid.tile, halve(pixels))
+            part = _draw(canvas, child, self._grid.tile, halve(pixels[part]), part)
             settled = self._keep(parent, canvas, self._final[parent] | (bit if settled else 0))
             child, pixels = parent, canvas
         return changed
@@ -143,6 +146,7 @@ class CoarseTiles:
 
     def _keep(self, address: TileAddress, canvas: Pixels, final: int) -> bool:
         key = self._name(address)
+        canvas.flags.writeable = False
         if final & _ALL == _ALL:
             self._final.pop(address, None)
             self._cache.put(key, canvas, disk=self._persist)
@@ -181,6 +185,20 @@ def _bit(child: TileAddress) -> int:
     return 1 << (2 * (child.row % 2) + child.col % 2)
 
 
-def _draw(canvas: Pixels, child: TileAddress, tile: int, half: Pixels) -> None:
-    y, x = child.row % 2 * (tile // 2), child.col % 2 * (tile // 2)
-    canvas[y : y + half.shape[0], x : x + half.shape[1]] = half
+def _draw(
+    canvas: Pixels,
+    child: TileAddress,
+    tile: int,
+    half: Pixels,
+    part: tuple[slice, slice] = (slice(None), slice(None)),
+) -> tuple[slice, slice]:
+    """Draw the halved ``part`` of a child; return what changed, widened to whole 2 × 2 blocks."""
+    y = child.row % 2 * (tile // 2) + (part[0].start or 0) // 2
+    x = child.col % 2 * (tile // 2) + (part[1].start or 0) // 2
+    height, width, _ = half.shape
+    canvas[y : y + height, x : x + width] = half
+    return _even(y, y + height), _even(x, x + width)
+
+
+def _even(start: int, stop: int) -> slice:
+    return slice(start & ~1, (stop + 1) & ~1)
