@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ _WINDOW = 64
 _SIDE = 4
 _PATCHES = 12
 _OVERVIEW_PIXELS = 8_000_000
+_ENOUGH_PIXELS = 500_000
 _DARK = 64
 _LIT = 160
 
@@ -36,13 +38,16 @@ def fingerprint(source: TileSource) -> str:
 def overview(source: TileSource) -> Pixels:
     """Return a small picture for colour statistics, without computing any level.
 
-    The coarsest stored level if it has under 8 megapixels, else a mosaic of 12 x 12 windows of
-    64 px spread over it. Colours are those of the slide; the mosaic's layout is not.
+    The coarsest stored level if it has under 8 megapixels, thinned to half a megapixel by taking
+    every n-th row and column; else a mosaic of 12 x 12 windows of 64 px spread over it. Colours
+    are those of the slide; the mosaic's layout is not.
     """
     level = stored_levels(source) - 1
     height, width = source.shapes[level]
     if height * width <= _OVERVIEW_PIXELS:
-        return source.read(level, 0, 0, height, width)
+        pixels, valid = source.read(level, 0, 0, height, width)
+        step = math.ceil(math.sqrt(height * width / _ENOUGH_PIXELS))
+        return np.ascontiguousarray(pixels[::step, ::step]), valid[::step, ::step].copy()
     parts = [
         source.read(level, y, x, _WINDOW, _WINDOW)
         for y, x in _grid((height, width), _PATCHES)
