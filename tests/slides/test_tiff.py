@@ -58,7 +58,8 @@ def test_anisotropic_pixels_are_refused_by_name(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dpi", "mpp"), [(None, None), (72, None), (96, None), (1, None), (50800, 0.5)]
+    ("dpi", "mpp"),
+    [(None, None), (72, None), (96, None), (1, None), (71.12, None), (300, None), (50800, 0.5)],
 )
 def test_default_resolutions_are_no_scale(tmp_path, dpi, mpp) -> None:
     assert open_slide(write_tiff(tmp_path / "a.tif", IMAGE, dpi)).mpp == mpp

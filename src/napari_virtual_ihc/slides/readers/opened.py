@@ -20,7 +20,7 @@ MICRONS = {
 }  # fmt: skip
 """µm in one of each unit that slide files name."""
 
-_DEFAULT_DPI = (1.0, 72.0, 96.0)
+_PRINTERS_DPI = 600.0
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,12 @@ def isotropic(name: str, x: float | None, y: float | None) -> float | None:
 
 
 def from_dpi(name: str, x: float, y: float) -> float | None:
-    """Return µm/px of a resolution in dots per inch; 1, 72 and 96 dpi are defaults, not scales."""
-    if not (_is_scale(x) and _is_scale(y)) or any(abs(x - dpi) < 0.02 for dpi in _DEFAULT_DPI):
+    """Return µm/px of a resolution in dots per inch, None for one of screens or printers.
+
+    Programs that know no scale write 1, 72, 96 or 300 dpi, or 28 dots per cm. Up to 600 dpi, which
+    would be 42 µm/px and over, a resolution is therefore taken as missing.
+    """
+    if not (_is_scale(x) and _is_scale(y)) or max(x, y) <= _PRINTERS_DPI:
         return None
     return isotropic(name, 25400 / x, 25400 / y)
 
