@@ -177,6 +177,10 @@ class RunFolder:
                 table[event["step"]] = event["losses"]
         return table
 
+    def last(self, kind: str) -> dict[str, Any] | None:
+        """Return the newest event of a kind, None where there is none."""
+        return next((e for e in reversed(list(self.events())) if e["event"] == kind), None)
+
     def last_lifecycle_event(self) -> dict[str, Any] | None:
         """Return the newest event that tells of the run's life, None where there is none."""
         if not self.events_file.exists():
@@ -222,11 +226,13 @@ class RunFolder:
     def state(self) -> State:
         """Derive the run's state from its process, its last events and the owner's wish."""
         owner, last = self.process(), self.last_lifecycle_event()
-        kind = last["event"] if last else None
+        ends: dict[str, State] = {end: end for end in _ENDS}
+        ended = ends.get(last["event"]) if last else None
         if owner is not None and owner.alive():
-            return "paused" if kind == "paused" else "running"
-        ended: dict[str | None, State] = {end: end for end in _ENDS}
-        return ended.get(kind, "stopped" if self.wish() == "stop" else "lost")
+            if last and last["time"] > owner.started:
+                return ended or ("paused" if last["event"] == "paused" else "running")
+            return "running"
+        return ended or ("stopped" if self.wish() == "stop" else "lost")
 
 
 def _parse(data: bytes) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from napari_virtual_ihc.losses.adaptive_nce import (
     Scheduler,
     adaptive_patch_nce,
 )
-from napari_virtual_ihc.losses.gaussian_pyramid import WEIGHTS, pyramid_l1
+from napari_virtual_ihc.losses.gaussian_pyramid import WEIGHTS, pyramid_l1, pyramid_l2
 from napari_virtual_ihc.methods.contrastive import (
     ContrastiveMethod,
     ContrastiveRecipe,
@@ -52,6 +52,11 @@ class AspRecipe(ContrastiveRecipe):
     lambda_gp: float = Field(
         default=10.0, ge=0, description="Weight of the Gaussian pyramid; 0 is 'w/o GP'."
     )
+    gp_norm: Literal["l1", "l2"] = Field(
+        default="l1",
+        description="Distance of the pyramid: the paper's L1, or L2, whose minimum is the mean of "
+        "what cannot be told; for pairs of the same section.",
+    )
     gp_weights: tuple[float, ...] = Field(
         default=WEIGHTS, description="Weight of each pyramid level, full resolution first."
     )
@@ -73,27 +78,30 @@ class Asp(ContrastiveMethod[AspRecipe]):
             n_epochs=30,
             n_epochs_decay=20,
             batch_size=4,
-            crop_size=128,
-            ngf=24,
+            crop_size=96,
+            ngf=16,
             ndf=16,
             n_layers_d=3,
             spectral_norm=False,
+            lr=1e-3,
+            lambda_gan=0.5,
             nce_idt=False,
-            nce_layers=(0, 4, 8, 12, 16),
+            nce_layers=(0, 4, 8),
             num_patches=64,
             netf_width=64,
-            lambda_nce=1,
-            lambda_asp=1,
-            lambda_gp=100,
-            gp_weights=(0.5, 0.5, 0.5, 1, 1, 1, 1),
+            lambda_nce=0.2,
+            lambda_asp=0.2,
+            lambda_gp=200,
+            gp_norm="l2",
+            gp_weights=(1, 1, 1, 1, 1, 1, 1),
             statistics="batch",
             augmentation=Augmentation(
                 turn=True,
-                scale=0.15,
-                stain=0.3,
-                hue=0.06,
+                scale=0.1,
+                stain=0.25,
+                hue=0.05,
                 light=0.03,
-                blur=1.0,
+                blur=0.8,
                 sharpen=0.5,
                 noise=3,
                 per_batch=True,
@@ -132,7 +140,8 @@ class Asp(ContrastiveMethod[AspRecipe]):
             asp = self._adaptive(queries.fake, translation.ihc_maps, batch)
             terms["ASP"] = asp * recipe.lambda_asp
         if recipe.lambda_gp:
-            pyramid = pyramid_l1(translation.fake, batch.ihc, recipe.gp_weights)
+            distance = pyramid_l1 if recipe.gp_norm == "l1" else pyramid_l2
+            pyramid = distance(translation.fake, batch.ihc, recipe.gp_weights)
             terms["GP"] = pyramid * recipe.lambda_gp
         return terms
 

@@ -47,7 +47,12 @@ class ProjectionConfig:
 
 
 class PatchProjection(nn.Module):
-    """Sample patches of feature maps, project each tap by its own MLP, normalise to unit length."""
+    """Sample patches of feature maps, project each tap by its own MLP, normalise to unit length.
+
+    Positions are taken before the channels are moved last, so that the gradient of a map is
+    contiguous: torch 2.13's instance norm answers a transposed gradient of a single picture with
+    a wrong one on the CPU, which the public codes' order of the two steps runs into.
+    """
 
     def __init__(self, config: ProjectionConfig) -> None:
         super().__init__()
@@ -89,7 +94,7 @@ class PatchProjection(nn.Module):
         ]
 
     def _project(self, tap: int, feature: Tensor, ids: Tensor) -> Tensor:
-        patches = feature.flatten(2).transpose(1, 2)[:, ids].flatten(0, 1)
+        patches = feature.flatten(2)[:, :, ids].transpose(1, 2).flatten(0, 1)
         if self.config.use_mlp:
             patches = self.get_submodule(f"mlp_{tap}")(patches)
         return unit_vectors(patches, legacy=self.config.legacy_l2norm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,7 @@ from napari_virtual_ihc.stains.tissue import tissue_fraction, tissue_mask
 from napari_virtual_ihc.training.layouts import Layout, Side, detect, pictures, slide_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -128,19 +128,10 @@ class PairFolder:
             hash_of(layout.name, mpp, *sorted(digests)),
         )
         if not data.train:
-            reason = findings[0].message if findings else "The folders are empty."
+            told = [finding.message for finding in findings if finding.kind != "split"]
+            reason = told[0] if told else "The folders are empty."
             raise DataError(f"{root} holds no usable training pair. {reason}")
         return data
-
-    def epoch_length(self, *, aligned: bool) -> int:
-        """Return the crops of one epoch: |A|, or max(|A|, |B|) for unrelated sampling."""
-        del aligned
-        return len(self.train)
-
-    def without(self, names: Iterable[str]) -> PairFolder:
-        """Return the data set without some pairs."""
-        gone = set(names)
-        return replace(self, train=tuple(pair for pair in self.train if pair.name not in gone))
 
 
 def _splits(layout: Layout, findings: list[Finding]) -> tuple[list[Pair], list[Pair]]:

@@ -74,8 +74,9 @@ class Trainer:
         self._stop = Interruption()
 
     def _paper_steps(self) -> int:
-        epoch = self.data.epoch_length(aligned=self.recipe.aligned)
-        return self.recipe.total_epochs * max(1, epoch // self.recipe.batch_size)
+        """Return the steps of all epochs; an epoch draws as many crops as there are pairs."""
+        epoch = max(1, len(self.data.train) // self.recipe.batch_size)
+        return self.recipe.total_epochs * epoch
 
     def _adopt(self) -> None:
         """Put networks and optimisers on the device."""
@@ -95,8 +96,9 @@ class Trainer:
         JobError
             If a loss is not a number; the sentence names step, term and files.
         """
+        self.run.claim()
         with Failure(self.run), self._stop:
-            self.run.claim()
+            self._require_same_data()
             start = self._restore()
             self._began(start)
             for batch in self.sampler.batches(start):
@@ -108,6 +110,12 @@ class Trainer:
                     report(batch.step + 1, self.steps)
             return self._finished()
 
+    def _require_same_data(self) -> None:
+        began = self.run.last("started")
+        if began is not None and began["data"] != self.data.fingerprint:
+            root = self.data.root
+            raise DataError(f"{root} has changed since this training began; start a new run.")
+
     def _restore(self) -> int:
         found = checkpoints.latest(self.run.checkpoints_dir)
         if found is None:
@@ -117,6 +125,7 @@ class Trainer:
 
     def _began(self, start: int) -> None:
         began = {"event": "started", "step": start, "steps": self.steps}
+        began["data"] = self.data.fingerprint
         self.run.append_event(began | {"device": str(self.fabric.device)})
         for finding in self.data.findings:
             content = {"kind": finding.kind, "name": finding.name, "message": finding.message}
@@ -218,18 +227,6 @@ def open_data(settings: TrainingSettings, recipe: Recipe) -> PairFolder:
     """Open and check the data of a run."""
     crop = recipe.crop_size if recipe.load_size is None else 1
     return PairFolder.open(settings.data, mpp=settings.mpp, marker=settings.marker, crop=crop)
-
-
-def require_same_data(data: PairFolder, fingerprint: str) -> None:
-    """Refuse to go on with other data than a run began with.
-
-    Raises
-    ------
-    DataError
-        If the fingerprints differ.
-    """
-    if data.fingerprint != fingerprint:
-        raise DataError(f"{data.root} has changed since this training began; start a new run.")
 
 
 def channels_last(network: nn.Module) -> nn.Module:
