@@ -81,3 +81,9 @@ def test_overview_of_a_computed_pyramid_reads_stored_pixels_only() -> None:
     assert pixels.shape == (144 * 64, 64, 3)
     assert valid.all()
     assert {read[0] for read in source.base.reads} == {0}
+
+
+def test_overview_of_a_long_ribbon_is_its_beginning() -> None:
+    pixels, valid = overview(ArraySource(np.full((40, 210_000, 3), 220, np.uint8)))
+    assert pixels.shape == (40, 2048, 3)
+    assert valid.all()

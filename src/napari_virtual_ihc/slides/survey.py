@@ -48,13 +48,7 @@ def overview(source: TileSource) -> Pixels:
         pixels, valid = source.read(level, 0, 0, height, width)
         step = math.ceil(math.sqrt(height * width / _ENOUGH_PIXELS))
         return np.ascontiguousarray(pixels[::step, ::step]), valid[::step, ::step].copy()
-    parts = [
-        source.read(level, y, x, _WINDOW, _WINDOW)
-        for y, x in _grid((height, width), _PATCHES)
-        if y + _WINDOW <= height and x + _WINDOW <= width
-    ]
-    pixels, valid = zip(*parts, strict=True) if parts else _strip(source, level)
-    return np.concatenate(pixels), np.concatenate(valid)
+    return _mosaic(source, level)
 
 
 def is_dark(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> bool:
@@ -89,9 +83,14 @@ def _bytes(source: TileSource, y: int, x: int) -> tuple[bytes, bytes]:
     return pixels.tobytes(), np.packbits(valid).tobytes()
 
 
-def _strip(
-    source: TileSource, level: int
-) -> tuple[tuple[NDArray[np.uint8]], tuple[NDArray[np.bool_]]]:
+def _mosaic(source: TileSource, level: int) -> Pixels:
     height, width = source.shapes[level]
-    pixels, valid = source.read(level, 0, 0, min(height, 2048), min(width, 2048))
-    return (pixels,), (valid,)
+    places = [
+        (y, x)
+        for y, x in _grid((height, width), _PATCHES)
+        if y + _WINDOW <= height and x + _WINDOW <= width
+    ]
+    if not places:
+        return source.read(level, 0, 0, min(height, 2048), min(width, 2048))
+    parts = [source.read(level, y, x, _WINDOW, _WINDOW) for y, x in places]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
