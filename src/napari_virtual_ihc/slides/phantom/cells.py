@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BLOCK_UM = 256.0
 _STEP = 2.0
+_NEW_IN_NEXT = 0.9
 _REACH = 12.0
 
 CELL = np.dtype([
@@ -90,9 +91,9 @@ class Population:
     def _next(self, y: float, x: float, first: NDArray[np.void]) -> NDArray[np.void]:
         stays = uniform(first["id"], 11) < self._parameters.kept_in_next
         new = self._candidates(y, x, _REACH, 1)
-        gone = uniform(new["id"], 12) >= self._parameters.kept_in_next
-        both = np.concatenate([first[stays], new[gone]])
-        priority = np.r_[np.full(int(stays.sum()), 2.0), uniform(new["id"][gone], 13)]
+        fresh = uniform(new["id"], 12) < _NEW_IN_NEXT
+        both = np.concatenate([first[stays], new[fresh]])
+        priority = np.r_[np.full(int(stays.sum()), 2.0), uniform(new["id"][fresh], 13)]
         return within(thin(both, self._spacings(both), priority), y, x, BLOCK_UM, 0.0)
 
     def _spacings(self, cells: NDArray[np.void]) -> NDArray[np.float64]:
@@ -157,9 +158,9 @@ class Population:
         stroma = inside & (nest < -1.5) & (cavity < -2.0)
         solid = inside & (nest > 3.5) & (lumen < -3.5) & (rot < 0.4)
         fat = at(fields.fat)
-        chance: NDArray[np.float64]
+        chance: NDArray[np.floating]
         if kind is CellKind.TUMOUR:
-            chance = 1.0 * solid * np.clip(0.86 + 0.16 * at(fields.crowd), 0.45, 1.0)
+            chance = np.where(solid, np.clip(0.86 + 0.16 * at(fields.crowd), 0.45, 1.0), 0.0)
         elif kind is CellKind.FIBROBLAST:
             lean = np.clip(1.02 - 1.6 * fat, 0.02, 1)
             chance = 0.8 * stroma * lean * (1 - at(fields.lymphoid))
@@ -167,7 +168,7 @@ class Population:
             filled = at(fields.vessel) - at(fields.vessel_wall) > 2.5
             chance = filled * 0.75 * (at(fields.dense) > -0.5) + stroma * 0.002 * (fat < 0.1)
         elif kind is CellKind.DEBRIS:
-            chance = np.where(inside & (rot > 0.5), 0.4, 0.004 * solid)
+            chance = np.asarray(np.where(inside & (rot > 0.5), 0.4, 0.004 * solid), np.float64)
         else:
             immune = at(fields.immune)
             scattered = stroma * np.clip(1 - 1.6 * fat, 0, 1) * (0.004 + 0.075 * immune**2)

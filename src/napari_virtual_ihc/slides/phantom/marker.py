@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from napari_virtual_ihc.slides.phantom.noise import uniform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.phantom.parameters import MarkerModel
 
+CHANCES = 8
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 
 
@@ -55,16 +58,29 @@ def bystander_expression(
 
 
 def expected_stained(
-    visible: NDArray[np.floating], threshold: float, model: MarkerModel, cut: float
+    visible: NDArray[np.floating],
+    threshold: float,
+    model: MarkerModel,
+    cut: NDArray[np.floating],
 ) -> NDArray[np.float64]:
-    """Return the stained share of a cell's compartment, given only what H&E shows of it.
+    """Return the stained share of each nucleus, given only what H&E shows of it.
 
     The stained share at expression ``e`` is the probability that local OD, spread by 22 % about
-    ``e``, passes ``cut``; hidden part and noise are integrated out (Gauss-Hermite).
+    ``e``, passes ``cut`` (one per cell); hidden part and noise are integrated out (Gauss-Hermite).
     """
     spread = np.hypot(model.hidden, model.cellular)
     score = model.visible * np.asarray(visible)[:, None] + spread * _NODES - threshold
     strength = stain_strength(score, model)
-    share = ndtr((strength - cut) / (0.22 * strength))
+    share = ndtr((strength - np.asarray(cut)[:, None]) / (0.22 * strength))
     total: NDArray[np.float64] = share @ (_WEIGHTS / _WEIGHTS.sum())
     return total
+
+
+def equal_chances(
+    visible: NDArray[np.floating], threshold: float, model: MarkerModel
+) -> Iterator[NDArray[np.float64]]:
+    """Yield chromogen OD at :data:`CHANCES` equally probable values of what H&E hides."""
+    spread = np.hypot(model.hidden, model.cellular)
+    for rank in (np.arange(CHANCES) + 0.5) / CHANCES:
+        score = model.visible * np.asarray(visible) + spread * ndtri(rank)
+        yield stain_strength(score - threshold, model)

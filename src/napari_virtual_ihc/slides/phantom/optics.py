@@ -42,6 +42,12 @@ class Stroke:
         return result
 
 
+def blur_px(parameters: PhantomParameters, step: float) -> float:
+    """Return the scanner's Gaussian blur in px: finer scales are scanned by finer objectives."""
+    objective = parameters.blur_um * float(np.clip(step / 0.5, 0.6, 1.0))
+    return float(np.hypot(objective, 0.30 * step) / step)
+
+
 class Optics:
     """Stains, folds, pen lines and scanner of one slide.
 
@@ -110,7 +116,7 @@ class Optics:
     ) -> NDArray[np.uint8]:
         """Return the picture a scanner takes of an optical density (3, rows, cols), cropped."""
         light = np.exp(density * np.float32(-np.log(10)))
-        blur = np.hypot(self._parameters.blur_um, 0.30 * grid.step) / grid.step
+        blur = blur_px(self._parameters, grid.step)
         inner = slice(margin, grid.rows - margin), slice(margin, grid.cols - margin)
         field = self._illumination(grid)[inner]
         size = field.shape

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from napari_virtual_ihc.slides.phantom.cells import BLOCK_UM
 from napari_virtual_ihc.slides.phantom.noise import Grid, apply_axes, linear_matrix, smooth
+from napari_virtual_ihc.slides.phantom.optics import blur_px
 from napari_virtual_ihc.slides.phantom.stamps import lay_cells
 from napari_virtual_ihc.slides.phantom.stroma import lay_matrix
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 BLOCK_PX = 512
 _MARGIN_UM = 3.0
 _FIELD_UM = 2.0
+_RESOLVED_UM = 0.35
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,18 @@ def compose(scene: Scene, row: int, col: int, step: float) -> Picture:
     cells = scene.cells(grid.y - reach, grid.x - reach, end_y + reach, end_x + reach)
     nuclear = scene.population.model.compartment == "nucleus"
     salt = scene.key * 1009 + (0 if scene.section == "same" else 500)
-    texture = smooth(salt + 451, grid, max(0.75, step)), smooth(salt + 452, grid, max(1.7, step))
+    texture = _grain(salt, grid), smooth(salt + 452, grid, max(1.7, step))
     canvas = lay_cells(cells, grid, texture, nuclear)
     matrix = lay_matrix(salt, grid, fields, canvas, cells["id"], scene.parameters.adipocyte_um)
     return Picture(grid, margin, fields, cells, canvas, matrix)
+
+
+def _grain(salt: int, grid: Grid) -> NDArray[np.float32]:
+    """Return chromatin grain; what only a 40x objective resolves is added at its scales."""
+    grain = smooth(salt + 451, grid, max(0.75, grid.step))
+    if grid.step < _RESOLVED_UM:
+        grain = grain + 1.0 * smooth(salt + 453, grid, 0.4)
+    return grain
 
 
 def _fine_fields(scene: Scene, grid: Grid, ratio: int) -> Fields:
@@ -165,14 +175,14 @@ def he_concentrations(picture: Picture) -> tuple[NDArray[np.float32], ...]:
 def dab_concentration(picture: Picture, compartment: str) -> NDArray[np.float32]:
     """Return chromogen OD of a block, margin included: signal, faint background, edge and rot."""
     canvas, matrix, fields = picture.canvas, picture.matrix, picture.fields
-    signal = canvas.chromogen if compartment == "nucleus" else _membrane(picture)
+    signal = canvas.chromogen if compartment == "nucleus" else membrane(picture)
     edge = 0.05 * np.exp(-np.maximum(fields.inside, 0) / 18.0)
     false = 0.012 + edge + 0.05 * fields.necrosis
     result: NDArray[np.float32] = signal + false * matrix.present * (1 - 0.5 * canvas.cover)
     return result
 
 
-def _membrane(picture: Picture) -> NDArray[np.float32]:
+def membrane(picture: Picture) -> NDArray[np.float32]:
     """Return membrane staining: a line where cells meet, incomplete when faint."""
     canvas = picture.canvas
     strength = np.append(picture.cells["expression"], 0.0).astype(np.float32)[canvas.owner]
@@ -202,6 +212,6 @@ def blurred(
     field: NDArray[np.float32], grid: Grid, parameters: PhantomParameters
 ) -> NDArray[np.float32]:
     """Return a concentration as the scanner's blur shows it."""
-    sigma = np.hypot(parameters.blur_um, 0.30 * grid.step) / grid.step
+    sigma = blur_px(parameters, grid.step)
     result: NDArray[np.float32] = gaussian_filter(field, sigma, truncate=3.0)
     return result

@@ -58,6 +58,8 @@ def lay_matrix(
     """
     soft = max(0.7, 0.45 * grid.step)
     grain = _texture(key + 401, grid, 1.0)
+    if grid.step < 0.35:
+        grain += 0.25 * smooth(key + 405, grid, 0.4)
     mottle = _texture(key + 402, grid, 4.0)
     ragged = fields.nest + 0.9 * mottle
     nest = step_up(ragged, -soft, soft)

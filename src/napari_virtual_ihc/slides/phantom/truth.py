@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from napari_virtual_ihc.errors import DataError
-from napari_virtual_ihc.slides.phantom.marker import expected_stained
+from napari_virtual_ihc.slides.phantom.marker import CHANCES, equal_chances, expected_stained
 from napari_virtual_ihc.slides.phantom.parameters import CellKind
 from napari_virtual_ihc.slides.phantom.render import (
     BLOCK_PX,
@@ -16,7 +16,9 @@ from napari_virtual_ihc.slides.phantom.render import (
     compose,
     dab_concentration,
     he_concentrations,
+    membrane,
 )
+from napari_virtual_ihc.slides.phantom.stamps import lay_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,10 +118,11 @@ def measure(scene: Scene, windows: Sequence[Window], step: float, square_um: flo
 def _measure_window(
     scene: Scene, window: Window, step: float, side: int
 ) -> list[tuple[float, float, float]]:
-    y, x, h, w = window
+    _, _, h, w = window
     mask = assemble(scene, window, step, tumour_of)
     dab = assemble(scene, window, step, lambda picture: dab_of(scene, picture))
     ink = assemble(scene, window, step, lambda picture: he_concentrations(picture)[0])
+    expected = assemble(scene, window, step, lambda picture: expected_of(scene, picture))
     positive = dab >= scene.parameters.dab_threshold
     found = []
     for top in range(0, h - side + 1, side):
@@ -129,24 +132,34 @@ def _measure_window(
             area = float(inside.sum())
             if area < LEAST_TUMOUR * side * side:
                 continue
-            expected = _expected_um2(scene, y + top, x + left, side, step)
             found.append((
                 float(positive[here][inside].mean()),
-                expected / (area * step * step),
+                float(expected[here][inside].mean()),
                 float(ink[here][inside].mean()),
             ))  # fmt: skip
     return found
 
 
-def _expected_um2(scene: Scene, y: int, x: int, side: int, step: float) -> float:
-    """Return the stained area (µm²) expected in a square from visible properties alone."""
-    cells = scene.cells(y * step, x * step, (y + side) * step, (x + side) * step)
-    cells = cells[cells["kind"] == CellKind.TUMOUR]
-    if not len(cells):
-        return 0.0
-    population, cut = scene.population, scene.parameters.dab_threshold
-    share = expected_stained(cells["activity"], population.threshold, population.model, cut)
-    if population.model.compartment == "membrane":
-        return float((share * np.pi * (cells["diameter"] + 4.0)).sum())
-    size = np.pi / 4 * cells["diameter"].astype(np.float64) ** 2
-    return float((share * size).sum())
+def expected_of(scene: Scene, picture: Picture) -> NDArray[np.float32]:
+    """Return the probability that a pixel is stained, given all that H&E shows (with margin).
+
+    Hidden part and noise are integrated out per cell; outlines, overlaps and thickness of the
+    nuclei are those drawn. Cells of other classes count as unstained.
+    """
+    population, cells = scene.population, picture.cells.copy()
+    cut = scene.parameters.dab_threshold
+    tumour = cells["kind"] == CellKind.TUMOUR
+    visible = cells["activity"][tumour].astype(np.float64)
+    cells["expression"] = 0.0
+    if population.model.compartment == "nucleus":
+        level = cut / cells["depth"][tumour].astype(np.float64)
+        share = expected_stained(visible, population.threshold, population.model, level)
+        cells["expression"][tumour] = share
+        flat = np.zeros(picture.grid.shape, np.float32)
+        return lay_cells(cells, picture.grid, (flat, flat), True).chromogen
+    total = np.zeros(picture.grid.shape, np.float32)
+    for strength in equal_chances(visible, population.threshold, population.model):
+        cells["expression"][tumour] = strength
+        drawn = replace(picture, cells=cells)
+        total += blurred(membrane(drawn), picture.grid, scene.parameters) >= cut
+    return np.asarray(total / CHANCES, np.float32)
