@@ -1,8 +1,9 @@
 """Forwards of one network over windows of a slide, made smaller where memory runs out.
 
-Where a window may be cut into smaller forwards (exact models on a CPU, whose sums do not depend on
-a forward's size), the pixels keep their bytes; the last resort is the CPU, whose pixels differ from
-a GPU's by at most `CPU_TOLERANCE` grey levels for 99.9 % of pixels.
+An exact model's window may be cut into smaller forwards. The pixels keep their bytes where the
+device sums a pixel the same way whatever the forward's size; that is tried on a fixed picture at
+the moment it matters. Where it does not hold, and on the CPU as a GPU's last resort, at least 99.9
+% of pixels are within `TOLERANCE` grey levels, it is said, and such tiles are not kept on disk.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.translation.backends.base import Backend, Bytes
 
-CPU_TOLERANCE = 3
+TOLERANCE = 3
 _SMALLEST = 128
 
 
@@ -33,7 +34,7 @@ class Runner(Protocol):
 
     @property
     def divisible(self) -> bool:
-        """Whether a core cut into smaller forwards has the same bytes."""
+        """Whether a core may be cut into smaller forwards (not where the norms are live)."""
         ...
 
     def __call__(self, pixels: Bytes, core: Window, cancelled: Callable[[], bool]) -> Bytes:
@@ -62,6 +63,11 @@ class Forwards:
         The network's stride.
     notify
         Told each kind of fallback once.
+
+    Attributes
+    ----------
+    faithful
+        Whether pixels still have the bytes they would have with memory enough.
     """
 
     def __init__(
@@ -69,10 +75,11 @@ class Forwards:
         step: int, notify: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.runner = runner
-        self.on_fallback = False
+        self.faithful = True
         self._fallback = fallback
         self._margin = margin
         self._sides = _halving(side, step)
+        self._stride = step
         self._step = -1
         self._notify = notify
 
@@ -106,18 +113,26 @@ class Forwards:
     def _smaller(self, error: BaseException) -> None:
         self.runner.release()
         if self.runner.divisible and self._step + 1 < len(self._sides):
-            self._step += 1
-            side = self._sides[self._step]
-            self._notify(f"Memory ran out; tiles are computed in pieces of {side} px from now on.")
+            self._cut()
             return
         if self._fallback is None:
             raise MemoryError("The smallest forward does not fit into memory.") from error
         self.runner, self._fallback, self._step = self._fallback(), None, -1
-        self.on_fallback = True
+        self.faithful = False
         self._notify(
             "The device ran out of memory; tiles are computed on the CPU from now on and may "
-            f"differ by up to {CPU_TOLERANCE} grey levels."
+            f"differ by up to {TOLERANCE} grey levels."
         )
+
+    def _cut(self) -> None:
+        self._step += 1
+        side = self._sides[self._step]
+        told = f"Memory ran out; tiles are computed in pieces of {side} px from now on"
+        half = max(side // 2 // self._stride, 1) * self._stride
+        if not same_in_pieces(self.runner, self._margin, side, half):
+            self.faithful = False
+            told += f" and may differ by up to {TOLERANCE} grey levels"
+        self._notify(f"{told}.")
 
 
 def in_pieces(
@@ -133,22 +148,23 @@ def in_pieces(
     return out
 
 
-def divisible_in_fact(runner: Runner, margin: int, side: int) -> bool:
-    """Return whether one forward of ``side`` px and four of half that give the same bytes here.
+def same_in_pieces(runner: Runner, margin: int, side: int, half: int) -> bool:
+    """Return whether one forward of ``side`` px gives the same bytes as pieces of ``half``.
 
-    For devices that choose an algorithm by shape; on a fixed picture of noise.
+    On a fixed picture of noise; also True where memory does not suffice even for that, since the
+    next smaller forward is then tried the same way.
     """
     noise = np.random.default_rng(0).integers(0, 256, (side + 2 * margin,) * 2 + (3,), np.uint8)
     core = Window(0, 0, side, side)
     try:
         whole = runner(noise, core, _never)
-        cut = in_pieces(runner, noise, core, margin, side // 2, _never)
-        return bool(np.array_equal(whole, cut))
+        cut = in_pieces(runner, noise, core, margin, half, _never)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         runner.release()
-        return False
+        return True
+    return bool(np.array_equal(whole, cut))
 
 
 def _never() -> bool:

@@ -22,6 +22,7 @@ MARGIN_PX = 32
 _OVERVIEW_PX = 2048
 _FRACTIONS = (0.5, 0.25, 0.1, 0.02)
 _PLASTIC = 1.324717957244746
+_MOSTLY = 0.5
 _FEW, _MANY = 4096, 1_000_000
 
 
@@ -30,14 +31,18 @@ def read_sites(slide: Slide, mpp: float) -> list[NDArray[np.uint8]]:
 
     Returns
     -------
-    (3, S, S) uint8 with S = SITE_PX + 2 MARGIN_PX, at ``mpp``; wholly readable; empty for a slide
-    without tissue.
+    (3, S, S) uint8 with S = SITE_PX + 2 MARGIN_PX, at ``mpp``; wholly readable, or, where no such
+    window is, those of which half is; empty for a slide without tissue.
     """
+    return _readable(slide, mpp, 1.0) or _readable(slide, mpp, _MOSTLY)
+
+
+def _readable(slide: Slide, mpp: float, least: float) -> list[NDArray[np.uint8]]:
     found: list[NDArray[np.uint8]] = []
     for site in tissue_sites(slide, mpp):
         y, x, h, w = site.grown(MARGIN_PX)
         region = slide.region(y * mpp, x * mpp, h, w, mpp)
-        if region.valid.all():
+        if region.valid.mean() >= least:
             found.append(region.pixels.transpose(2, 0, 1))
         if len(found) == SITES:
             break

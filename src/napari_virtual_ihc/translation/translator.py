@@ -19,7 +19,7 @@ from napari_virtual_ihc.translation.calibration import (
     ignore,
     never,
 )
-from napari_virtual_ihc.translation.forwards import Forwards, divisible_in_fact
+from napari_virtual_ihc.translation.forwards import Forwards
 from napari_virtual_ihc.translation.loading import BlockLoader
 from napari_virtual_ihc.translation.plan import facts_of, grid_of, mode_of, plan_of, scale_notes
 
@@ -151,8 +151,8 @@ class Translator:
 
     @property
     def persist(self) -> bool:
-        """Whether tiles may be kept on disk: not those computed on a device of another kind."""
-        return self._ready is None or not self._ready.forwards.on_fallback
+        """Whether tiles may be kept on disk: not those that memory ran out for and changed."""
+        return self._ready is None or self._ready.forwards.faithful
 
     def prepare(
         self, progress: Callable[[int, int], None] = ignore,
@@ -177,9 +177,6 @@ class Translator:
                 return
             found = self._collect(progress, cancelled)
             runner = self._runner(self.choice, found)
-            if self.choice.device != "cpu" and self.mode in ("slide", "none") and self.facts.exact:
-                side = self.plan.group * self.grid.tile
-                runner.divisible = divisible_in_fact(runner, self.plan.margin, side)
             forwards = Forwards(
                 runner, self._fallback(found), margin=self.plan.margin, side=self.grid.tile,
                 step=self.facts.stride, notify=self._notice,

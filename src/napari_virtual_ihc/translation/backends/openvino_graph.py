@@ -50,7 +50,7 @@ def _add(layer: nn.Module, x: Node) -> Node:
         inner = _add(layer.model, x)
         return inner if layer.outermost else ops.concat([x, inner], axis=1)
     if isinstance(layer, SubpixelDoubling):
-        return ops.depth_to_space(_add(layer.conv, x), "depth_first", 2)
+        return ops.depth_to_space(_convolution(layer.conv, x, after=1), "depth_first", 2)
     return _simple(layer, x)
 
 
@@ -72,11 +72,13 @@ def _simple(layer: nn.Module, x: Node) -> Node:
     raise ModelError(f"Layer {type(layer).__name__} has no OpenVINO counterpart; use torch.")
 
 
-def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d, x: Node) -> Node:
+def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d, x: Node, after: int = 0) -> Node:
+    """Return the convolution, with ``after`` rows and columns of zeros appended to its input."""
     stride, padding = list(layer.stride), [int(side) for side in layer.padding]
     weight = _constant(layer.weight.detach().cpu().numpy())
     if isinstance(layer, nn.Conv2d):
-        out = ops.convolution(x, weight, stride, padding, padding, [1, 1])
+        end = [side + after for side in padding]
+        out = ops.convolution(x, weight, stride, padding, end, [1, 1])
     else:
         extra = list(layer.output_padding)
         out = ops.convolution_backprop_data(

@@ -77,7 +77,7 @@ def folded_runner(
     if exact:
         network = shrinking(network, margin)
     backend = _backend(network, choice)
-    return NetworkRunner(backend, margin, 0 if exact else margin, exact and choice.device == "cpu")
+    return NetworkRunner(backend, margin, 0 if exact else margin, divisible=exact)
 
 
 def live_runner(model: Model, choice: Choice) -> NetworkRunner:

@@ -65,8 +65,7 @@ class SubpixelDoubling(nn.Module):
     """A transposed 3×3 convolution of stride 2 as a 2×2 convolution and a pixel shuffle.
 
     Its sums, unlike those of torch's transposed convolution, do not depend on the forward's size.
-    Position 2i takes kernel element 1 at i; position 2i + 1 takes 2 at i and 0 at i + 1. The first
-    row and column it gives lie before the input's first position and are no use.
+    Position 2i takes kernel element 1 at i; position 2i + 1 takes 2 at i and 0 at i + 1.
     """
 
     def __init__(self, transposed: nn.ConvTranspose2d) -> None:
@@ -78,14 +77,14 @@ class SubpixelDoubling(nn.Module):
             for dx, j, kx in _PHASES:
                 weight[:, dy, dx, :, i, j] = kernel[:, :, ky, kx].T
         with torch.device("meta"):
-            self.conv = nn.Conv2d(inner, 4 * outer, 2, padding=1)
+            self.conv = nn.Conv2d(inner, 4 * outer, 2)
         self.conv.weight = nn.Parameter(weight.reshape(4 * outer, inner, 2, 2))
         assert transposed.bias is not None
         self.conv.bias = nn.Parameter(transposed.bias.detach().repeat_interleave(4))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, C, 2H + 2, 2W + 2), of which the first two and the last are border."""
-        return F.pixel_shuffle(self.conv(x), 2)
+        """Return (N, C, 2H, 2W), of which the last row and column are border."""
+        return F.pixel_shuffle(self.conv(F.pad(x, (0, 1, 0, 1))), 2)
 
 
 class _Builder:
@@ -120,8 +119,7 @@ class _Builder:
         elif isinstance(layer, BilinearUpsample):
             self._double(layer, (1, 1))
         elif isinstance(layer, nn.ConvTranspose2d):
-            self._double(SubpixelDoubling(layer), (2, 1))
-            self.held = _plus(self.held, (-2, 0))
+            self._double(SubpixelDoubling(layer), (0, 1))
         elif isinstance(layer, ResidualBlock):
             self._residual(layer)
         elif isinstance(layer, nn.ReLU | nn.Tanh):
