@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_virtual_ihc.errors import CacheError
+from napari_virtual_ihc.tiles.cache import tile_key
 from napari_virtual_ihc.tiles.paste import hatch_failed, paste
 from napari_virtual_ihc.tiles.producer import TileAddress
 from napari_virtual_ihc.tiles.shapes import OVERVIEW_PX, chunks, level_shapes
+from napari_virtual_ihc.tiles.view import View, in_view, middle, overlap, tiles_in
 from napari_virtual_ihc.tiles.window import Window, parse
 
 if TYPE_CHECKING:
@@ -83,8 +85,9 @@ class TilePyramid:
 
     Attributes
     ----------
-    view_centre
-        Where the user looks, (y, x) in level-0 pixels; None takes the middle of what is indexed.
+    view
+        What the user sees, (top, left, bottom, right) in level-0 pixels: only tiles in it are asked
+        for, those in its middle first. None takes what is indexed.
     held
         While true, indexing shows what is in memory and asks for nothing.
     """
@@ -101,7 +104,7 @@ class TilePyramid:
     ) -> None:
         self.producer = producer
         self.client = f"{producer.key[:8]}-{uuid.uuid4().hex}"
-        self.view_centre: tuple[float, float] | None = None
+        self.view: View | None = None
         self.held = False
         self._service = service
         self._cache = cache
@@ -197,12 +200,40 @@ class TilePyramid:
             self._ask(level, window, missing)
         return window.cut(block)
 
+    def look(self, view: View | None, level: int, shown: View) -> None:
+        """Ask at once for what is missing of a level where ``view`` and ``shown`` overlap.
+
+        Whatever else this pyramid wanted for its view is dropped; nothing is pasted. From now on
+        indexing asks for tiles in ``view`` only.
+
+        Parameters
+        ----------
+        view
+            What the user sees, (top, left, bottom, right) in level-0 pixels; None for everything.
+        level
+            The level on screen.
+        shown
+            What was indexed of it, (top, left, bottom, right) in level-0 pixels.
+        """
+        self.view = view
+        part = shown if view is None else overlap(view, shown)
+        tiles = tiles_in(part, self.producer.grid, level)
+        memory, key = self._cache.get_memory, self.producer.key
+        self._request([tile for tile in tiles if memory(tile_key(key, tile)) is None], part)
+
     def _ask(self, level: int, window: Window, missing: Iterable[TileAddress]) -> None:
-        middle = [(span.start + span.stop) / 2 * 2**level for span in (window.rows, window.cols)]
-        centre = self.view_centre or (middle[0], middle[1])
-        wanted = () if self.held else missing
+        rows, cols, step = window.rows, window.cols, 2**level
+        part = rows.start * step, cols.start * step, rows.stop * step, cols.stop * step
+        side = self.producer.grid.tile
+        self._request([tile for tile in missing if in_view(tile, side, self.view)], part)
+
+    def _request(self, missing: Iterable[TileAddress], part: View) -> None:
         self._service.request(
-            self.client, self.producer, wanted, centre=centre, descend=self._descend
+            self.client,
+            self.producer,
+            () if self.held else missing,
+            centre=middle(self.view or part),
+            descend=self._descend,
         )
 
     def _paste(self, level: int, window: Window) -> tuple[Pixels, list[TileAddress]]:

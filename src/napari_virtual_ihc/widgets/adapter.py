@@ -6,6 +6,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.widgets.camera import Box
@@ -60,13 +61,18 @@ class LayerAdapter(QObject):
         """Drop the pyramid's wishes; no refresh comes afterwards."""
         with self._lock:
             self._open = False
-        self._timer.stop()
+        if isalive(self._timer):
+            self._timer.stop()
         self.service.drop(self.pyramid.client)
 
-    def look_at(self, y: float, x: float) -> None:
-        """Have the tiles nearest to (``y``, ``x``), world units, come first."""
+    def look(self, view: Box) -> None:
+        """Want what is on screen in ``view`` (world units), its middle first, and nothing else."""
+        layer = self.layer()
+        if layer is None or not layer.visible:
+            return
         mpp = self.pyramid.producer.grid.mpp
-        self.pyramid.view_centre = (y / mpp, x / mpp)
+        seen = Box(*(side / mpp for side in view))
+        self.pyramid.look(seen, layer.data_level, _shown(layer))
 
     def fill(self, y: float, x: float) -> None:
         """Have every tile made in idle time, outwards from (``y``, ``x``), world units."""
@@ -89,13 +95,6 @@ class LayerAdapter(QObject):
         """Whether tiles of the slide are still to be made in idle time."""
         done, total = self.fill_progress()
         return self._filling and done < total
-
-    def ask_again(self) -> None:
-        """Ask for what is missing on screen, nearest to the centre first."""
-        layer = self.layer()
-        progress = self.pyramid.progress()
-        if layer is not None and layer.visible and progress.done < progress.wanted:
-            layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def _on_visible(self, _event: object = None) -> None:
         layer = self.layer()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BANNER = "virtual_ihc_banner"
 MAGNIFICATION = "virtual_ihc_magnification"
+_WIDTH_PER_POINT = 0.95
 BANNER_RGBA = (0.43, 0.09, 0.42, 0.95)
 
 
@@ -22,12 +23,25 @@ def banner_text(marker: str, model: str) -> str:
     return f"VIRTUAL {marker} · {model} · research use only"
 
 
+def fit_banner(text: str, width: int) -> tuple[str, float]:
+    """Return the banner's text, broken into lines, and its font size, to fit ``width`` px."""
+    broken = text.replace(" · ", "\n")
+    for lines, size in ((text, 13.0), (text, 10.0), (broken, 13.0), (broken, 10.0)):
+        longest = max((len(line) for line in lines.splitlines()), default=0)
+        if longest * size * _WIDTH_PER_POINT < width:
+            return lines, size
+    return broken, 8.0
+
+
 def show_banner(viewer: ViewerModel, text: str) -> None:
     """Show ``text`` as the banner, or none where ``text`` is empty."""
     overlay = _text_overlay(viewer, BANNER)
+    fitted, size = fit_banner(text, int(viewer.canvas.size[1]))
+    if overlay.text != fitted:
+        overlay.text = fitted
+    if overlay.font_size != size:
+        overlay.font_size = size
     overlay.visible = bool(text)
-    if text and overlay.text != text:
-        overlay.text = text
 
 
 def show_magnification(viewer: ViewerModel, text: str) -> None:

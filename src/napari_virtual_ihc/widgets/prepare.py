@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_virtual_ihc.models.card import ModelCard
     from napari_virtual_ihc.models.library import Library
     from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.tiles.cache import TileCache
     from napari_virtual_ihc.tiles.producer import TileProducer
     from napari_virtual_ihc.widgets.work import Progress
+
+_TITLES = {
+    "slide": "Reading the slide's statistics",
+    "dense": "Reading the slide's statistics",
+}
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,15 @@ class Prepared:
         Device, backend and precision, such as ``"cpu · OpenVINO · fp32"``.
     provenance
         JSON values that go with every pixel.
+    notices
+        What the user should hear of the run, such as a change of device; grows as it happens.
     """
 
     producer: TileProducer
     card: ModelCard
     runs_on: str
     provenance: dict[str, Any] = field(default_factory=dict)
+    notices: Sequence[str] = ()
 
 
 class Prepare(Protocol):
@@ -61,13 +71,10 @@ class PrepareTranslator:
     ----------
     library
         Where models come from.
-    cache
-        Where calibrations are kept beside the tiles.
     """
 
-    def __init__(self, library: Library, cache: TileCache) -> None:
+    def __init__(self, library: Library) -> None:
         self._library = library
-        self._cache = cache
 
     def __call__(self, slide: Slide, model: str, choices: Choices, progress: Progress) -> Prepared:
         """See :class:`Prepare`."""
@@ -75,13 +82,13 @@ class PrepareTranslator:
 
         progress("Loading the model")
         loaded = self._library.get(model)
-        progress("Reading the slide's statistics")
-        translator = Translator(
-            loaded,
-            slide,
-            device=choices.device,
-            backend=choices.backend,
-            precision=choices.precision,
-            statistics=choices.statistics,
+        translator = Translator(loaded, slide, **asdict(choices))
+        title = _TITLES.get(translator.mode, "Preparing the model")
+        translator.prepare(partial(progress, title), progress.cancelled)
+        return Prepared(
+            translator,
+            loaded.card,
+            translator.runs_on,
+            translator.provenance(),
+            translator.notices,
         )
-        return Prepared(translator, loaded.card, str(translator.label))

@@ -69,7 +69,6 @@ class Session(QObject):
         self._banner_timer = QTimer(self, singleShot=True, interval=_BANNER_MS)
         self._banner_timer.timeout.connect(self._show_banner)
         self.camera_moved.connect(self._on_camera_moved)
-        self.camera_rested.connect(self._on_camera_rested)
         self.tiles_changed.connect(self._banner_timer.start)
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -156,14 +155,10 @@ class Session(QObject):
         self._banner_timer.start()
 
     def _on_camera_moved(self) -> None:
-        y, x = visible_box(self.viewer).centre
+        view = visible_box(self.viewer)
         for adapter in self._adapters:
-            adapter.look_at(y, x)
+            adapter.look(view)
         self._banner_timer.start()
-
-    def _on_camera_rested(self) -> None:
-        for adapter in self._adapters:
-            adapter.ask_again()
 
     def _adopt(self, layer: Layer) -> None:
         slide = slide_of(layer)
@@ -208,6 +203,7 @@ class Session(QObject):
     def _connect(self, layer: Image, pyramid: TilePyramid, kind: str) -> None:
         adapter = LayerAdapter(layer, pyramid, self.services.service(kind))
         adapter.refreshed.connect(self.tiles_changed)
+        adapter.look(visible_box(self.viewer))
         self._adapters.append(adapter)
 
     def _place_above(self, entry: SlideEntry, layer: Layer) -> None:

@@ -34,10 +34,19 @@ def wait_until_settled(session: Session, timeout: float = 120.0, *, filled: bool
         QApplication.processEvents()
         if not _settled(session, filled):
             quiet_since = time.monotonic()
-        elif time.monotonic() - quiet_since > _QUIET:
+        elif time.monotonic() - quiet_since > _QUIET and _still_settled(session, filled):
             return True
         time.sleep(_STEP)
     return False
+
+
+def _still_settled(session: Session, filled: bool) -> bool:
+    """Draw once more, since it is drawing that asks for what a new view lacks, and look again."""
+    from qtpy.QtWidgets import QApplication
+
+    session.canvas.overview.parentWidget().repaint()
+    QApplication.processEvents()
+    return _settled(session, filled)
 
 
 def _settled(session: Session, filled: bool) -> bool:

@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject
 
 from napari_virtual_ihc.models.library import Library
 from napari_virtual_ihc.widgets.card_dialog import card_html, show_html
+from napari_virtual_ihc.widgets.export import Export
 from napari_virtual_ihc.widgets.preferences import load_preferences
 from napari_virtual_ihc.widgets.prepare import Prepare, PrepareTranslator
 from napari_virtual_ihc.widgets.regions import Regions
@@ -44,15 +45,17 @@ class TranslateController(QObject):
         self.view = TranslatePage(self.state)
         self.state.model = self._offer_models(preferences.model)
         self.view.set_models(*self._titles())
-        prepare = prepare or PrepareTranslator(self._library, session.services.cache)
+        prepare = prepare or PrepareTranslator(self._library)
         self.translation = Translation(session, prepare, self.state)
         self.regions = Regions(self.translation)
+        self.export = Export(self.translation, self._library)
         self._connect()
 
     def close(self) -> None:
         """Stop translating."""
         self.view.forget_state()
         self.regions.close()
+        self.export.cancel()
         self.translation.close()
 
     def _connect(self) -> None:
@@ -63,6 +66,8 @@ class TranslateController(QObject):
         view.fill_switched.connect(does.set_fill)
         view.cancel_requested.connect(self.regions.cancel)
         view.cancel_requested.connect(does.cancel)
+        view.cancel_requested.connect(self.export.cancel)
+        view.export_requested.connect(self.export.ask)
         view.region_requested.connect(self.regions.request)
         view.card_requested.connect(self._on_card_requested)
         view.failures_requested.connect(self._on_failures_requested)

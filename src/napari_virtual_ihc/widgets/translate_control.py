@@ -138,16 +138,17 @@ class Translation(QObject):
             self.session.release(self.shown.adapter)
             self.shown = None
 
-    def _wish(self) -> Wish | None:
+    def wish(self) -> Wish | None:
+        """Return what the page asks for; None where slide, scale or model is missing."""
         entry, state = self.session.chosen, self.state
-        if entry is None or entry.slide.mpp is None or not state.model or not state.live:
+        if entry is None or entry.slide.mpp is None or not state.model:
             return None
         choices = Choices(state.device, state.backend, state.precision, state.statistics)
         return Wish(entry, entry.slide, state.model, choices)
 
     def _restart(self) -> None:
         """Prepare what is wanted, unless it is being prepared or shown already."""
-        wish = self._wish()
+        wish = self.wish() if self.state.live else None
         if wish is not None and wish == self._asked:
             return
         self._stop_preparing()
@@ -260,7 +261,9 @@ class Translation(QObject):
         pen = entry.facts.pen_in(visible_box(self.session.viewer))
         mpp_in = shown.prepared.card.mpp_in
         mpp = shown.wish.slide.require_mpp()
-        self.state.caution = caution(mpp, mpp_in, entry.facts.stain, pen)
+        words = caution(mpp, mpp_in, entry.facts.stain, pen)
+        told = (*shown.wish.slide.notes, *shown.prepared.notices)
+        self.state.caution = words or next(reversed(told), "")
 
 
 def _refresh(shown: Shown) -> None:

@@ -40,6 +40,8 @@ class TranslateState:
         The amber line: what may be wrong with this slide and model, and what to do.
     error
         What failed, in one sentence.
+    notice
+        What was done, such as an export that is written.
     runs_on
         Device, backend and precision in use.
     """
@@ -66,6 +68,7 @@ class TranslateState:
     cache_limit: int = 0
     caution: str = ""
     error: str = ""
+    notice: str = ""
     runs_on: str = ""
     numbers: RegionNumbers | None = None
 

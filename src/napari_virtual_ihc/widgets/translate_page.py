@@ -104,6 +104,7 @@ class TranslatePage(QWidget):
         show_message(self.caution, state.caution)
         show_message(self.error, state.error)
         show_message(self.hint, self._hint(state))
+        show_message(self.notice, state.notice)
         numbers = state.numbers
         self.numbers.setText(numbers.text() if numbers else "")
         self.numbers.setToolTip(f"Measured by: {numbers.protocol}" if numbers else "")
@@ -146,6 +147,7 @@ class TranslatePage(QWidget):
         self.caution = message_label(AMBER)
         self.error = message_label(RED)
         self.hint = message_label("")
+        self.notice = message_label("")
         self.numbers = QLabel()
         self.numbers.setWordWrap(True)
         self.line = QFrame()
@@ -166,6 +168,7 @@ class TranslatePage(QWidget):
             row(self.cache, 1, self.export, self.fill),
             self.caution,
             self.error,
+            self.notice,
             self.line,
             self.numbers,
         ]
@@ -223,9 +226,8 @@ class TranslatePage(QWidget):
             if state.activity
             else (state.done, state.wanted)
         )
-        busy = bool(state.activity) and not total
-        self.bar.setRange(0, 0 if busy else max(total, 1))
-        self.bar.setValue(0 if busy else done)
+        self.bar.setRange(0, max(total, 1))
+        self.bar.setValue(done)
         self.counts.setText(progress_text(state))
         self.failed.setText(failed_text(state.failed))
         self.failed.setVisible(state.failed > 0)

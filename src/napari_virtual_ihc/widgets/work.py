@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
 from napari_virtual_ihc.errors import Cancelled, VirtualIhcError
@@ -76,7 +77,8 @@ class Work(QObject, Generic[T]):
     def cancel(self) -> None:
         """Stop at the next step; nothing is told any more."""
         self._progress.cancel()
-        self.blockSignals(True)
+        if isalive(self):
+            self.blockSignals(True)
 
     def running(self) -> bool:
         """Whether the thread is alive."""
@@ -98,5 +100,5 @@ class Work(QObject, Generic[T]):
         self._tell(self.finished, result)
 
     def _tell(self, signal: Signal, value: object) -> None:
-        if not self._progress.cancelled():
+        if not self._progress.cancelled() and isalive(self):
             signal.emit(value)

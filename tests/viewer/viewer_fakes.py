@@ -29,7 +29,6 @@ class PaintedSource:
     """A slide of smooth pink and purple; remembers which threads read it."""
 
     def __init__(self, height: int, width: int, levels: int = 3) -> None:
-        self.shapes = tuple((-(-height >> n), -(-width >> n)) for n in range(levels))
         self.shapes = tuple((-(-height // 2**n), -(-width // 2**n)) for n in range(levels))
         self.tile_shapes = ((256, 256),) * levels
         self.threads: set[str] = set()
@@ -62,6 +61,7 @@ class FakeModel:
         self.threads: set[str] = set()
         self.made: list[TileAddress] = []
         self.cancelled = 0
+        self.busy = False
 
 
 class FakeProducer:
@@ -92,6 +92,13 @@ class FakeProducer:
         return {address: self._one(address, cancelled) for address in addresses}
 
     def _one(self, address: TileAddress, cancelled: Callable[[], bool]) -> Pixels | TileFailure:
+        self._model.busy = True
+        try:
+            return self._slowly(address, cancelled)
+        finally:
+            self._model.busy = False
+
+    def _slowly(self, address: TileAddress, cancelled: Callable[[], bool]) -> Pixels | TileFailure:
         end = time.monotonic() + self._model.seconds
         while time.monotonic() < end:
             if cancelled():

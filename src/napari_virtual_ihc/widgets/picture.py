@@ -1,0 +1,72 @@
+"""Pictures of the canvas, marked for good where they show virtual pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+
+from napari_virtual_ihc.errors import ExportError
+from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
+from napari_virtual_ihc.widgets.overlays import banner_text
+from napari_virtual_ihc.widgets.virtual import virtual_in_view
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.viewer import Viewer
+    from numpy.typing import NDArray
+
+_STRIP, _FONT = 26, 15
+_STRIP_RGB, _WORDS_RGB = (110, 23, 107), (255, 255, 255)
+
+
+def burn_mark(rgb: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
+    """Return the picture (YX3) with ``words`` in a strip under it, so that they stay with it."""
+    height, width = rgb.shape[:2]
+    picture = Image.new("RGB", (width, height + _STRIP), _STRIP_RGB)
+    picture.paste(Image.fromarray(rgb), (0, 0))
+    place = (width // 2, height + _STRIP // 2)
+    font = ImageFont.load_default(_FONT)
+    ImageDraw.Draw(picture).text(place, words, fill=_WORDS_RGB, font=font, anchor="mm")
+    return np.asarray(picture)
+
+
+def export_picture(viewer: ViewerModel, path: Path) -> Path:
+    """Write the canvas as it is to a PNG; virtual pixels bring their mark and their provenance.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written.
+    """
+    rgb = np.ascontiguousarray(viewer.screenshot(canvas_only=True, flash=False)[..., :3])
+    info = virtual_in_view(viewer)
+    words = PngImagePlugin.PngInfo()
+    if info is not None:
+        rgb = burn_mark(rgb, banner_text(info.marker, info.model))
+        words.add_text("Description", f"Virtual {info.marker}. {RESEARCH_USE_ONLY}")
+        words.add_text("Source", f"model {info.model}, slide {info.slide}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rgb).save(path, format="PNG", pnginfo=words)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error}.") from error
+    return path
+
+
+def export_picture_dialog(viewer: Viewer) -> None:
+    """Ask where to, then write the canvas as a marked picture; a napari command."""
+    from napari.utils.notifications import show_error, show_info
+    from qtpy.QtWidgets import QFileDialog
+
+    chosen, _ = QFileDialog.getSaveFileName(None, "Export the view", "view.png", "PNG (*.png)")
+    if not chosen:
+        return
+    try:
+        path = export_picture(viewer, Path(chosen).with_suffix(".png"))
+    except ExportError as error:
+        show_error(str(error))
+        return
+    show_info(f"Written: {path}")

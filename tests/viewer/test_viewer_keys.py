@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from napari_virtual_ihc.widgets.keys import KEYS, keys_table
+
+
+def test_no_key_is_one_of_naparis() -> None:
+    from napari.utils.key_bindings import coerce_keybinding
+    from napari.utils.shortcuts import default_shortcuts
+
+    theirs = {str(coerce_keybinding(key)) for keys in default_shortcuts.values() for key in keys}
+    ours = {str(coerce_keybinding(key.key)) for key in KEYS}
+    assert not ours & theirs
+
+
+def test_no_key_does_two_things() -> None:
+    assert len({key.key for key in KEYS}) == len(KEYS)
+
+
+def test_the_table_names_every_key() -> None:
+    table = keys_table()
+    assert all(f"`{key.key}`" in table and key.what in table for key in KEYS)
