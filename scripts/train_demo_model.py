@@ -1,0 +1,245 @@
+"""Train, judge and install the bundled demo model: virtual Ki-67 learned from phantoms.
+
+Run as ``python scripts/train_demo_model.py WORK`` from a checkout. ``WORK`` keeps pairs and run, so
+that a stopped call goes on where it was. On two CPU cores it takes about an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from napari_virtual_ihc.jobs.run_folder import RunFolder
+from napari_virtual_ihc.measures.dab_agreement import DabAgreement
+from napari_virtual_ihc.models.card import ValidationFigure
+from napari_virtual_ihc.models.folder import load_model, save_model
+from napari_virtual_ihc.models.library import bundled_folder
+from napari_virtual_ihc.slides.phantom.noise import Grid
+from napari_virtual_ihc.slides.phantom.phantom import Phantom
+from napari_virtual_ihc.slides.phantom.truth import Squares
+from napari_virtual_ihc.stains.dab import DEFAULT_DAB, dab_density
+from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
+from napari_virtual_ihc.translation.translator import Translator
+
+MARKER = "Ki-67"
+MPP = 0.5
+SLIDE_PX = 8192
+PAIR_PX = 384
+TRAIN_SEEDS = range(100, 112)
+UNSEEN_SEEDS = range(200, 205)
+TILES_PER_SEED = 10
+TILE_PX = 512
+STEPS = 1800
+HONEST = "Trained on synthetic tissue: shows the machinery, not biology."
+PAIRS_PER_SEED = 14
+TUMOUR_SHARE = 0.75
+_COARSE_UM = 12.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """A place on a phantom, level-0 pixels."""
+
+    seed: int
+    y: int
+    x: int
+
+
+def choose_windows(seed: int, count: int, side: int, tumour: float) -> list[Window]:
+    """Draw windows that do not overlap, a share ``tumour`` of them rich in tumour."""
+    rng = np.random.default_rng(seed)
+    nest, inside = _coarse_shares(seed, side)
+    wanted = round(count * tumour)
+    rich = _draw(np.argwhere(nest > 0.35), wanted, rng)
+    plain = _draw(np.argwhere((nest <= 0.35) & (inside > 0.5)), count - len(rich), rng)
+    return [Window(seed, int(y) * side, int(x) * side) for y, x in [*rich, *plain]]
+
+
+def _coarse_shares(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares of tumour nest and of tissue on a lattice of windows."""
+    phantom = demo_phantom(seed)
+    cells = SLIDE_PX // side
+    fine = max(2, round(side * MPP / _COARSE_UM))
+    step = side * MPP / fine
+    fields = phantom.tissue(Grid(0.0, 0.0, cells * fine, cells * fine, step))
+    solid = (fields.nest > 0) & (fields.inside > 0) & (fields.lumen < 0)
+    shares = [
+        mask.reshape(cells, fine, cells, fine).mean(axis=(1, 3))
+        for mask in (solid, fields.inside > 0)
+    ]
+    return shares[0], shares[1]
+
+
+def _draw(places: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    chosen = rng.permutation(len(places))[:count]
+    return [places[i] for i in chosen]
+
+
+def demo_phantom(seed: int) -> Phantom:
+    """Return the phantom of a seed at the demo's size and scale."""
+    return Phantom(seed, SLIDE_PX, SLIDE_PX, MPP, MARKER)
+
+
+def write_seed(root: Path, seed: int, count: int) -> int:
+    """Write the pairs of one phantom that are not there yet; return how many there are."""
+    phantom = demo_phantom(seed)
+    he, ihc = phantom.he(), phantom.ihc("same")
+    windows = choose_windows(seed, count, PAIR_PX, TUMOUR_SHARE)
+    for window in windows:
+        name = f"phantom{seed}_{window.x}_{window.y}.png"
+        for slide, folder in ((he, root / "HE"), (ihc, root / MARKER)):
+            file = folder / name
+            if not file.exists():
+                box = np.s_[window.y : window.y + PAIR_PX, window.x : window.x + PAIR_PX]
+                picture = Image.fromarray(np.asarray(slide.levels[0][box]))
+                picture.save(file.with_suffix(".part"), format="PNG")
+                file.with_suffix(".part").rename(file)
+    return len(windows)
+
+
+def write_pairs(root: Path, seeds: range, count: int, processes: int) -> int:
+    """Write the training pairs of all seeds; return how many there are."""
+    for folder in (root / "HE", root / MARKER):
+        folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(processes) as pool:
+        jobs = [pool.submit(write_seed, root, seed, count) for seed in seeds]
+        return sum(job.result() for job in jobs)
+
+
+def evaluation_tiles(seed: int) -> list[Window]:
+    """Return the tiles of an unseen phantom that are judged: rich in tumour, on the tile grid."""
+    return choose_windows(seed, TILES_PER_SEED, TILE_PX, 1.0)
+
+
+def write_truth(folder: Path, seed: int) -> None:
+    """Write per square the truth, the ideal reader and hematoxylin, and true positivity."""
+    phantom = demo_phantom(seed)
+    ihc = phantom.ihc("same")
+    for tile in evaluation_tiles(seed):
+        file = folder / f"{seed}_{tile.y}_{tile.x}.npz"
+        if file.exists():
+            continue
+        box = (tile.y, tile.x, TILE_PX, TILE_PX)
+        squares = phantom.squares([box])
+        pixels = np.asarray(ihc.levels[0][tile.y : tile.y + TILE_PX, tile.x : tile.x + TILE_PX])
+        np.savez_compressed(
+            file.with_suffix(".part.npz"),
+            dab=squares.dab,
+            ideal=squares.ideal,
+            hematoxylin=squares.hematoxylin,
+            tumour=phantom.tumour_mask(*box),
+            positive=dab_density(pixels) >= DEFAULT_DAB.threshold,
+        )
+        file.with_suffix(".part.npz").rename(file)
+
+
+def write_all_truth(folder: Path, processes: int) -> None:
+    """Write the truth of all unseen phantoms."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(processes) as pool:
+        for job in [pool.submit(write_truth, folder, seed) for seed in UNSEEN_SEEDS]:
+            job.result()
+
+
+def judge(model_folder: Path, truth: Path, statistics: str = "slide") -> list[ValidationFigure]:
+    """Translate the judged tiles as the product does, and compare them with the truth."""
+    model = load_model(model_folder)
+    agreement = DabAgreement(MPP, DEFAULT_DAB.name, where="tumour, unseen phantoms")
+    parts: dict[str, list[np.ndarray]] = {"dab": [], "ideal": [], "hematoxylin": []}
+    for seed in UNSEEN_SEEDS:
+        slide = demo_phantom(seed).he()
+        translator = Translator(model, slide, device="cpu", statistics=statistics, tile=TILE_PX)
+        for tile in evaluation_tiles(seed):
+            with np.load(truth / f"{seed}_{tile.y}_{tile.x}.npz") as facts:
+                virtual = virtual_tile(translator, tile)
+                positive = dab_density(virtual) >= DEFAULT_DAB.threshold
+                agreement.update(positive, facts["positive"], facts["tumour"])
+                for name, values in parts.items():
+                    values.append(facts[name])
+    squares = Squares(*(np.concatenate(parts[name]) for name in ("dab", "ideal", "hematoxylin")))
+    return figures(agreement, squares, statistics)
+
+
+def virtual_tile(translator: Translator, tile: Window) -> np.ndarray:
+    """Return the virtual IHC of a tile, (TILE_PX, TILE_PX, 3) uint8."""
+    address = TileAddress(0, tile.y // TILE_PX, tile.x // TILE_PX)
+    made = translator.produce([address], preview=lambda *_: None, cancelled=lambda: False)[address]
+    if isinstance(made, TileFailure):
+        raise SystemExit(f"Tile {address} failed: {made.reason}")
+    return np.ascontiguousarray(made[..., :3])
+
+
+def figures(agreement: DabAgreement, squares: Squares, statistics: str) -> list[ValidationFigure]:
+    """Return the numbers of the card, each with its protocol."""
+    result = agreement.compute()
+    protocol = f"{result.protocol}; statistics {statistics}"
+    truth = "true chromogen OD ≥ 0.15 in tumour per 128 µm square of the same unseen phantoms"
+    named = {
+        "dab_area_r": (result.correlation.r, protocol),
+        "dab_area_bias": (result.bias, protocol),
+        "dab_area_r_ceiling": (squares.ceiling(), f"ideal reader of the H&E; {truth}"),
+        "dab_area_r_hematoxylin": (squares.baseline(), f"hematoxylin density alone; {truth}"),
+    }
+    return [
+        ValidationFigure(name=name, value=round(value, 4), protocol=text, n=result.squares)
+        for name, (value, text) in named.items()
+    ]
+
+
+def install(run: Path, judged: list[ValidationFigure]) -> Path:
+    """Put the model with its figures into the package, as ``demo``."""
+    model = load_model(run / "model")
+    held_out = [figure for figure in model.card.validation if "held-out" in figure.protocol]
+    card = model.card.model_copy(
+        update={"name": "demo", "validation": (*judged, *held_out), "notes": (HONEST,)}
+    )
+    return save_model(bundled_folder(), card, dict(model.state), command="train", replace=True)
+
+
+def main() -> None:
+    """Do all stages that are not done yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", type=Path, help="folder that keeps pairs and run")
+    parser.add_argument("--processes", type=int, default=2, help="processes that draw phantoms")
+    parser.add_argument("--only", choices=["pairs", "truth", "train", "judge"], help="one stage")
+    arguments = parser.parse_args()
+    work, only = arguments.work, arguments.only
+    run = work / "run"
+    if only in (None, "pairs"):
+        write_pairs(work / "pairs", TRAIN_SEEDS, PAIRS_PER_SEED, arguments.processes)
+    if only in (None, "train"):
+        train(work / "pairs", run)
+    if only in (None, "truth"):
+        write_all_truth(work / "truth", arguments.processes)
+    if only in (None, "judge"):
+        judged = judge(run / "model", work / "truth")
+        for figure in [*judged, *judge(run / "model", work / "truth", "tile")]:
+            print(f"{figure.name:24} {figure.value:8.4f}  n={figure.n}  {figure.protocol}")
+        print(install(run, judged))
+
+
+def train(pairs: Path, run: Path) -> None:
+    """Run the training as a user would, or go on with it."""
+    words = ["resume", str(run)]
+    if not (run / "run.json").exists():
+        words = ["train", "--method", "asp", "--preset", "demo", "--steps", str(STEPS)]
+        words += ["--data", str(pairs), "--mpp", str(MPP), "--marker", MARKER, "--out", str(run)]
+        words += ["--tissue", "synthetic (phantom)", "--licence", "BSD-3-Clause", "--note", HONEST]
+    elif RunFolder.open(run).state() == "finished":
+        return
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+    start = "from napari_virtual_ihc.cli import main; main()"
+    command = [sys.executable, "-c", start, *words]
+    subprocess.run(command, check=True, env=environment)
+
+
+if __name__ == "__main__":
+    main()
