@@ -30,10 +30,24 @@ class Stroke:
     width: float
     ink: tuple[float, float, float]
 
-    def weight(self, grid: Grid, wave: NDArray[np.float32] | float) -> NDArray[np.float32]:
-        """Return its presence on a grid, in [0, 1]; ``wave`` shifts it sideways (µm)."""
+    def near(self, grid: Grid, room: float) -> tuple[slice, slice]:
+        """Return the part of a grid that the band can touch, shifted by at most ``room`` µm."""
+        reach_y, reach_x = (
+            self.length / 2 * abs(turn) + self.width + room
+            for turn in (np.sin(self.angle), np.cos(self.angle))
+        )
         rows, cols = grid.axes()
-        dy, dx = (rows - self.y).astype(np.float32)[:, None], (cols - self.x).astype(np.float32)
+        a, b = np.searchsorted(rows, [self.y - reach_y, self.y + reach_y])
+        c, d = np.searchsorted(cols, [self.x - reach_x, self.x + reach_x])
+        return slice(int(a), int(b)), slice(int(c), int(d))
+
+    def weight(
+        self, grid: Grid, part: tuple[slice, slice], wave: NDArray[np.float32] | float
+    ) -> NDArray[np.float32]:
+        """Return its presence on part of a grid, in [0, 1]; ``wave`` shifts it sideways (µm)."""
+        rows, cols = grid.axes()
+        dy = (rows[part[0]] - self.y).astype(np.float32)[:, None]
+        dx = (cols[part[1]] - self.x).astype(np.float32)
         along = dx * np.float32(np.cos(self.angle)) + dy * np.float32(np.sin(self.angle))
         across = dy * np.float32(np.cos(self.angle)) - dx * np.float32(np.sin(self.angle)) + wave
         reach = np.clip((self.length / 2 - np.abs(along)) / (1.2 * self.width), 0, 1)
@@ -93,22 +107,26 @@ class Optics:
         if fold.max() > 0:
             total *= 1 + 0.85 * fold
         for pen in self.pens:
-            weight = pen.weight(grid, 0.0)
-            if weight.max() > 0:
-                streak = 1 + 0.12 * smooth(self.key + 5, grid, 25.0)
-                total += np.asarray(pen.ink, np.float32)[:, None, None] * weight * streak
+            part = pen.near(grid, 0.0)
+            if _empty(part):
+                continue
+            weight = pen.weight(grid, part, 0.0)
+            streak = 1 + 0.12 * smooth(self.key + 5, grid, 25.0)[part]
+            total[:, part[0], part[1]] += (
+                np.asarray(pen.ink, np.float32)[:, None, None] * weight * streak
+            )
         return total
 
     def fold(self, grid: Grid) -> NDArray[np.float32]:
         """Return the weight of folds on a grid, in [0, 1]."""
         total = np.zeros(grid.shape, np.float32)
-        span = np.hypot(grid.rows, grid.cols) * grid.step / 2
-        middle = grid.y + grid.rows * grid.step / 2, grid.x + grid.cols * grid.step / 2
         for fold in self.folds:
-            if np.hypot(fold.y - middle[0], fold.x - middle[1]) > span + fold.length / 2 + 100:
+            part = fold.near(grid, 130.0)
+            if _empty(part):
                 continue
             wave = 26 * smooth(self.key + 3, grid, 170.0) + 3 * smooth(self.key + 4, grid, 22.0)
-            np.maximum(total, fold.weight(grid, wave), out=total)
+            here = fold.weight(grid, part, wave[part])
+            np.maximum(total[part], here, out=total[part])
         return total
 
     def expose(
@@ -143,6 +161,10 @@ class Optics:
         gain = 1 + 0.003 * (uniform(fields_y, fields_x, self.key, 6) - 0.5)
         field = vignette * gain[np.ix_(index_y - first_y, index_x - first_x)]
         return field.astype(np.float32)
+
+
+def _empty(part: tuple[slice, slice]) -> bool:
+    return bool(part[0].start >= part[0].stop or part[1].start >= part[1].stop)
 
 
 def _turned(vectors: NDArray[np.float64], key: int, degrees: float) -> NDArray[np.float64]:
