@@ -130,7 +130,7 @@ def test_memory_running_out_changes_no_byte_and_is_told_once(
     told: list[str] = []
     translator = make(tile=256, backend=backend, notify=told.append)
     translator.prepare()
-    runner = translator._ready.forwards.runner
+    runner = translator.forwards.runner
     shortage = Shortage(runner.backend.run, 240 * 240, error)
     monkeypatch.setattr(runner.backend, "run", shortage)
     np.testing.assert_array_equal(whole(translator), expected)
@@ -171,7 +171,7 @@ def test_memory_that_never_suffices_is_an_error_and_other_errors_pass(
 ) -> None:
     translator = make()
     translator.prepare()
-    backend = translator._ready.forwards.runner.backend
+    backend = translator.forwards.runner.backend
     block = next(iter(translator.plan.all_blocks()))
     monkeypatch.setattr(backend, "run", Shortage(backend.run, 0, MemoryError))
     with pytest.raises(MemoryError, match="smallest forward"):

@@ -149,6 +149,11 @@ def order_of(translator: Translator, slide_path: Path) -> Order:
     )  # fmt: skip
 
 
+def warm(order: Order) -> None:
+    """Open slide and model on a worker and build the network, so that its first block is quick."""
+    _bench(tuple(asdict(order).items()))
+
+
 def make_block(order: Order, out: str, block: Block) -> Tally:
     """Make and write the tiles of one block, on a worker; failed tiles are left unwritten.
 

@@ -150,6 +150,11 @@ class Translator:
         return self._prepared().statistics
 
     @property
+    def forwards(self) -> Forwards:
+        """What runs windows through the network; prepares where that has not been done."""
+        return self._prepared().forwards
+
+    @property
     def persist(self) -> bool:
         """Whether tiles may be kept on disk: not those that memory ran out for and changed."""
         return self._ready is None or self._ready.forwards.faithful
