@@ -1,0 +1,118 @@
+"""The demo's tour: H&E, virtual stain, both at 20×, the whole slide, and an export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.stains.unmix import unmix
+from napari_virtual_ihc.stains.vectors import HED
+from napari_virtual_ihc.widgets.camera import Box, look_at, visible_box
+from napari_virtual_ihc.widgets.picture import export_picture
+from napari_virtual_ihc.widgets.settle import wait_until_settled
+from napari_virtual_ihc.widgets.virtual import hide_virtual, show_again
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_virtual_ihc.widgets.show import Shown
+    from napari_virtual_ihc.widgets.slide_facts import SlideFacts
+
+_PATIENCE = 3600.0
+_HEMATOXYLIN = 0
+
+
+class Tour:
+    """Looks at what there is to see of one window, and writes pictures of it.
+
+    Parameters
+    ----------
+    shown
+        The window, with a slide and a model.
+    out
+        Folder of the pictures.
+    say
+        Told what is going on, in short sentences.
+    """
+
+    def __init__(self, shown: Shown, out: Path, say: Callable[[str], None]) -> None:
+        self._shown = shown
+        self._out = out
+        self._say = say
+        self.pictures: list[Path] = []
+
+    def run(self) -> list[Path]:
+        """Take the whole tour and return the pictures.
+
+        Raises
+        ------
+        VirtualIhcError
+            If the slide cannot be shown or translated.
+        """
+        self._say("Opening the slide and preparing the model …")
+        self._settle()
+        self._look_closely()
+        self._say("Translating what is on screen at 20× …")
+        self._settle()
+        self._pair("20x")
+        self._window("window-20x")
+        self._say("Filling the slide …")
+        self._shown.translate.translation.set_fill(True)
+        self._settle(filled=True)
+        self._shown.viewer.reset_view()
+        self._settle()
+        self._pair("overview")
+        self._window("window-overview")
+        return self.pictures
+
+    def _settle(self, *, filled: bool = False) -> None:
+        settled = wait_until_settled(self._shown.session, _PATIENCE, filled=filled)
+        state = self._shown.translate.state
+        if state.error:
+            raise VirtualIhcError(state.error)
+        if not settled:
+            raise VirtualIhcError("The view was not complete after an hour.")
+
+    def _look_closely(self) -> None:
+        entry = self._shown.session.chosen
+        if entry is None or entry.facts is None:
+            raise VirtualIhcError("No slide is open.")
+        view = visible_box(self._shown.viewer)
+        half = (view.bottom - view.top) / 2, (view.right - view.left) / 2
+        y, x = busiest_place(entry.facts, Box(0, 0, *half))
+        look_at(self._shown.viewer, y, x, 20)
+
+    def _pair(self, name: str) -> None:
+        hidden = hide_virtual(self._shown.viewer)
+        self._settle()
+        self.pictures.append(export_picture(self._shown.viewer, self._out / f"he-{name}.png"))
+        show_again(hidden)
+        self._settle()
+        self.pictures.append(export_picture(self._shown.viewer, self._out / f"virtual-{name}.png"))
+
+    def _window(self, name: str) -> None:
+        path = self._out / f"{name}.png"
+        self._shown.viewer.screenshot(str(path), canvas_only=False, flash=False)
+        self.pictures.append(path)
+
+
+def busiest_place(facts: SlideFacts, margin: Box) -> tuple[float, float]:
+    """Return the place (y, x in µm) with most hematoxylin around it, away from the slide's edges.
+
+    Parameters
+    ----------
+    margin
+        Its bottom and right say how far from the edges to stay, µm, where the slide is that large.
+    """
+    density = unmix(np.ascontiguousarray(facts.overview[..., :3]), HED)[..., _HEMATOXYLIN]
+    side = max(int(200 / facts.pixel), 3)
+    smooth = uniform_filter(np.clip(density, 0, 1), side, mode="constant")
+    rows = min(int(margin.bottom / facts.pixel / 4), (smooth.shape[0] - 1) // 2)
+    cols = min(int(margin.right / facts.pixel / 4), (smooth.shape[1] - 1) // 2)
+    inner = smooth[rows : smooth.shape[0] - rows, cols : smooth.shape[1] - cols]
+    row, col = np.unravel_index(int(inner.argmax()), inner.shape)
+    return (row + rows + 0.5) * facts.pixel, (col + cols + 0.5) * facts.pixel
