@@ -48,7 +48,7 @@ class LayerAdapter(QObject):
         self._changed: set[TileAddress] = set()
         self._open = True
         self.has_tiles = False
-        self._filling = False
+        self._filling = self._overview_due = False
         self._timer = QTimer(self, singleShot=True, interval=GATHER_MS)
         self._timer.timeout.connect(self._refresh)
         self._arrived.connect(self._timer.start)
@@ -63,7 +63,7 @@ class LayerAdapter(QObject):
             self._open = False
         if isalive(self._timer):
             self._timer.stop()
-        self.service.drop(self.pyramid.client)
+        self.pyramid.close()
 
     def look(self, view: Box) -> None:
         """Want what is on screen in ``view`` (world units), its middle first, and nothing else."""
@@ -77,8 +77,9 @@ class LayerAdapter(QObject):
     def fill(self, y: float, x: float) -> None:
         """Have every tile made in idle time, outwards from (``y``, ``x``), world units."""
         mpp = self.pyramid.producer.grid.mpp
-        self._filling = True
+        self._filling, self._overview_due = True, True
         self.pyramid.fill((y / mpp, x / mpp))
+        self.pyramid.watch_overview()
 
     def stop_filling(self) -> None:
         """Make only what is looked at."""
@@ -121,7 +122,17 @@ class LayerAdapter(QObject):
         if layer.visible and (self._missed or self._on_screen(layer, changed)):
             layer.refresh(extent=False, thumbnail=False, highlight=False)
         self._missed = False
+        if self._overview_due and self._filling and not self.filling():
+            self._renew_overview(layer)
         self.refreshed.emit()
+
+    def _renew_overview(self, layer: Image) -> None:
+        """Give napari the finished overview, of which it keeps a copy, for the thumbnail."""
+        overview = self.pyramid.compose_overview()
+        if overview[..., 3].any():
+            self._overview_due = False
+            self.pyramid.set_overview(overview)
+            layer.data = self.pyramid.levels
 
     def _on_screen(self, layer: Image, tiles: set[TileAddress]) -> bool:
         shown = _shown(layer)

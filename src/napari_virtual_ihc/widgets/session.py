@@ -75,6 +75,7 @@ class Session(QObject):
         window.destroyed.connect(partial(_close_all, self.services, self._adapters, self._entries))
         bind_keys(self)
         for layer in viewer.layers:
+            self._watch_banner(layer)
             self._adopt(layer)
 
     @property
@@ -142,6 +143,7 @@ class Session(QObject):
         self.region_requested.emit()
 
     def _on_layer_inserted(self, event: Any) -> None:
+        self._watch_banner(event.value)
         self._adopt(event.value)
 
     def _on_layer_removed(self, event: Any) -> None:
@@ -159,6 +161,13 @@ class Session(QObject):
         for adapter in self._adapters:
             adapter.look(view)
         self._banner_timer.start()
+
+    def _watch_banner(self, layer: Layer) -> None:
+        """See to it that the banner comes and goes with a layer of virtual pixels."""
+        if virtual_of(layer) is not None:
+            layer.events.visible.connect(self._show_banner)
+            layer.events.opacity.connect(self._show_banner)
+            self._show_banner()
 
     def _adopt(self, layer: Layer) -> None:
         slide = slide_of(layer)
@@ -216,7 +225,7 @@ class Session(QObject):
             place += 1
         layers.move(layers.index(layer), place)
 
-    def _show_banner(self) -> None:
+    def _show_banner(self, _event: object = None) -> None:
         info = virtual_in_view(self.viewer)
         self.canvas.show_banner("" if info is None else banner_text(info.marker, info.model))
 
