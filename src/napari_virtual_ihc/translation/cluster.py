@@ -60,12 +60,6 @@ class Cluster:
     ----------
     address
         Of the scheduler.
-    translator
-        Prepared; says what is to be made.
-    slide_path
-        File of the slide, as workers reach it.
-    out
-        Folder of the pyramid, as workers reach it.
 
     Raises
     ------
@@ -75,15 +69,13 @@ class Cluster:
         If the scheduler does not answer or has no workers.
     """
 
-    def __init__(self, address: str, translator: Translator, slide_path: Path, out: Path) -> None:
+    def __init__(self, address: str) -> None:
         try:
             from distributed import Client
         except ImportError as error:
             raise UsageError(
                 "A cluster needs dask.distributed; run pip install 'napari-virtual-ihc[cluster]'."
             ) from error
-        self._order = order_of(translator, slide_path)
-        self._out = str(out.resolve())
         try:
             self._client = Client(address, timeout="10s")
         except (OSError, TimeoutError, ValueError) as error:
@@ -104,11 +96,24 @@ class Cluster:
         """Drop what is still to be done and disconnect."""
         self._client.close()
 
-    def run(self, blocks: list[Block], cancelled: Callable[[], bool]) -> Iterator[Tally]:
+    def run(
+        self, order: Order, blocks: list[Block], out: Path, cancelled: Callable[[], bool]
+    ) -> Iterator[Tally]:
         """Yield the count of each block, written, in the order they are finished.
 
         A block whose worker dies is made by another; one that takes down several workers, or fails
         with an error, counts as failed.
+
+        Parameters
+        ----------
+        order
+            See `order_of`.
+        blocks
+            What to make.
+        out
+            Folder of the pyramid, which workers reach by the same path.
+        cancelled
+            Asked twice a second.
 
         Raises
         ------
@@ -120,7 +125,7 @@ class Cluster:
         from distributed import as_completed, wait
 
         futures = {
-            self._client.submit(make_block, self._order, self._out, block, pure=False): block
+            self._client.submit(make_block, order, str(out.resolve()), block, pure=False): block
             for block in blocks
         }
         waiting = set(futures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,14 @@ from napari_virtual_ihc.translation.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from napari_virtual_ihc.models.folder import Model
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.tiles.producer import Pixels
+    from napari_virtual_ihc.translation.calibration import Statistics
+    from napari_virtual_ihc.translation.cluster import Cluster
 
     Progress = Callable[[int, int], None]
 
@@ -102,19 +106,28 @@ def translate_slide(
     if target.finished():
         raise ExportError(f"{out.name} exists already; give another name or remove it first.")
     translator = _translator(slide, model, options, target.folder, cache, notify)
-    start = time.perf_counter()
-    translator.prepare(calibrating, cancelled)
-    calibrated = time.perf_counter()
-    pyramid = _open_or_create(target.folder, translator)
-    run = _Run(translator, pyramid, options)
-    if options.scheduler is None:
-        run.here(progress, cancelled)
-    elif slide_path is None:
-        raise UsageError("A cluster's workers need the slide's path.")
-    else:
-        run.on_cluster(options.scheduler, slide_path, progress, cancelled)
-    run.finish(target)
-    return run.report(calibrated - start, time.perf_counter() - calibrated)
+    with _cluster(options.scheduler) as cluster:
+        start = time.perf_counter()
+        translator.prepare(calibrating, cancelled)
+        calibrated = time.perf_counter()
+        run = _Run(translator, _open_or_create(target.folder, translator), options)
+        if cluster is None:
+            run.here(progress, cancelled)
+        elif slide_path is None:
+            raise UsageError("A cluster's workers need the slide's path.")
+        else:
+            run.on_cluster(cluster, slide_path, progress, cancelled)
+        run.finish(target)
+        return run.report(calibrated - start, time.perf_counter() - calibrated)
+
+
+def _cluster(address: str | None) -> AbstractContextManager[Cluster | None]:
+    """Return a connection to the scheduler, so that a wrong address is told before any work."""
+    if address is None:
+        return nullcontext()
+    from napari_virtual_ihc.translation.cluster import Cluster
+
+    return Cluster(address)
 
 
 class _Target:
@@ -166,15 +179,15 @@ class _Run:
         self._forward_seconds = round(pipeline.forward_seconds, 3)
 
     def on_cluster(
-        self, address: str, slide_path: Path, progress: Progress, cancelled: Callable[[], bool]
+        self, cluster: Cluster, slide_path: Path, progress: Progress, cancelled: Callable[[], bool]
     ) -> None:
         """Make the missing tiles on the workers of a dask cluster."""
-        from napari_virtual_ihc.translation.cluster import Cluster
+        from napari_virtual_ihc.translation.cluster import order_of
 
-        with Cluster(address, self._translator, slide_path, self._pyramid.path) as cluster:
-            self._workers = cluster.workers
-            for tally in cluster.run(self._blocks, cancelled):
-                self._count(tally, progress)
+        self._workers = cluster.workers
+        order = order_of(self._translator, slide_path)
+        for tally in cluster.run(order, self._blocks, self._pyramid.path, cancelled):
+            self._count(tally, progress)
 
     def finish(self, target: _Target) -> None:
         """Build what hangs on the tiles: coarser levels, checksums, the TIFF."""
@@ -260,14 +273,24 @@ def _translator(
     slide: Slide, model: Model, options: Options, folder: Path, cache: Path | None,
     notify: Callable[[str], None] | None,
 ) -> Translator:  # fmt: skip
-    measured = None
-    if (folder / "zarr.json").exists():
-        measured = Record(folder).statistics(OmeZarrPyramid.open(folder).attributes)
+    measured = _begun_with(folder, slide, model)
     return Translator(
         model, slide, device=options.device, backend=options.backend,
         precision=options.precision, statistics=options.statistics, tile=options.tile,
         cache=cache, measured=measured, notify=notify,
     )  # fmt: skip
+
+
+def _begun_with(folder: Path, slide: Slide, model: Model) -> Statistics | None:
+    """Return the statistics of an output begun from the same slide and weights."""
+    if not (folder / "zarr.json").exists():
+        return None
+    named = OmeZarrPyramid.open(folder).attributes
+    same = (
+        named.get("model", {}).get("weights") == model.weights_hash
+        and named.get("slide", {}).get("fingerprint") == slide.fingerprint
+    )
+    return Record(folder).statistics(named) if same else None
 
 
 def _open_or_create(folder: Path, translator: Translator) -> OmeZarrPyramid:

@@ -198,7 +198,7 @@ def tiff_provenance(path: Path) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        found = next(ElementTree.fromstring(text).iter("{*}Description"), None)
+        found = ElementTree.fromstring(text).find(".//{*}Description")
         content = json.loads(found.text or "") if found is not None else {}
     except (ElementTree.ParseError, json.JSONDecodeError):
         return {}
