@@ -39,8 +39,13 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write ``content`` as indented UTF-8 JSON, atomically."""
+    atomic_write_bytes(path, to_json(content))
+
+
+def to_json(content: dict[str, Any]) -> bytes:
+    """Return ``content`` as indented UTF-8 JSON; raises ValueError for NaN and infinity."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    atomic_write_bytes(path, (text + "\n").encode())
+    return (text + "\n").encode()
 
 
 def read_json(path: Path, *, schema: str | None = None) -> dict[str, Any]:

@@ -210,7 +210,7 @@ def test_verify_notices_a_tampered_pixel_anywhere(model: Model, out: Path) -> No
     report = verify_output(out, slide, model, n=1, cache=out.parent / "cache")
     assert not report.agrees
     assert report.altered_tiles == ("0/2/2",)
-    (out / "virtual-ihc-checksums.json").unlink()
+    (out / "virtual-ihc/checksums.json").unlink()
     deeper = verify_output(out, slide, model, n=12, cache=out.parent / "cache")
     assert not deeper.agrees
     assert deeper.differing_tiles == ("2, 2: up to 1 grey levels",)

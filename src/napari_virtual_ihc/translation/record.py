@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from napari_virtual_ihc.errors import ExportError, VirtualIhcError
-from napari_virtual_ihc.files import atomic_write_bytes, read_json, write_json
+from napari_virtual_ihc.files import atomic_write_bytes, read_json, to_json, write_json
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.translation.calibration import Statistics
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 
 SCHEMA = "virtual-ihc/export/1"
-_STATISTICS = "virtual-ihc-statistics.safetensors"
-_FAILURES = "virtual-ihc-failures.json"
-_CHECKSUMS = "virtual-ihc-checksums.json"
+_GROUP = "virtual-ihc"
+_STATISTICS = "statistics.safetensors"
+_FAILURES = "failures.json"
+_CHECKSUMS = "checksums.json"
 _NAMES = {
     "model": "another model",
     "slide": "another slide",
@@ -34,21 +35,31 @@ Place = tuple[int, int]
 
 
 class Record:
-    """The files of one export folder that this package alone reads.
+    """The files of one export that this package alone reads.
+
+    They lie in a Zarr group of their own, so that other readers list the levels undisturbed.
 
     Parameters
     ----------
-    folder
-        Of an OME-Zarr pyramid.
+    pyramid
+        Folder of an OME-Zarr pyramid.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, pyramid: Path) -> None:
+        self._folder = pyramid / _GROUP
+
+    def _keep(self, name: str, data: bytes) -> None:
+        group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+        write_json(self._folder / "zarr.json", group)
+        atomic_write_bytes(self._folder / name, data)
+
+    def _keep_json(self, name: str, content: dict[str, Any]) -> None:
+        self._keep(name, to_json(stamp(SCHEMA, "translate") | content))
 
     def keep_statistics(self, statistics: Statistics | None) -> None:
         """Keep the statistics that every pixel was made with."""
         if statistics is not None:
-            atomic_write_bytes(self._folder / _STATISTICS, statistics.to_bytes())
+            self._keep(_STATISTICS, statistics.to_bytes())
 
     def statistics(self, provenance: dict[str, Any]) -> Statistics | None:
         """Return the statistics kept, or None if they are not those the provenance names."""
@@ -73,7 +84,7 @@ class Record:
     def keep_failures(self, failed: dict[Place, str]) -> None:
         """Keep which tiles failed; they are hatched in the pixels and tried again on resuming."""
         listed = [[*place, reason] for place, reason in sorted(failed.items())]
-        write_json(self._folder / _FAILURES, stamp(SCHEMA, "translate") | {"failed": listed})
+        self._keep_json(_FAILURES, {"failed": listed})
 
     def lists_failures(self) -> bool:
         """Return whether there is a list of failed tiles, perhaps an empty one."""
@@ -86,7 +97,7 @@ class Record:
     def seal(self, pyramid: OmeZarrPyramid) -> dict[str, str]:
         """Keep the checksum of every tile written, and return them."""
         sums = checksums(pyramid)
-        write_json(self._folder / _CHECKSUMS, stamp(SCHEMA, "translate") | {"tiles": sums})
+        self._keep_json(_CHECKSUMS, {"tiles": sums})
         return sums
 
     def sealed(self) -> dict[str, str] | None:
