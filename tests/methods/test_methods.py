@@ -173,12 +173,12 @@ def test_cut_halves_both_contrasts_and_asp_does_not() -> None:
         def step(self, optimiser: Optimizer) -> None:
             pass
 
-    shared = ["lambda_nce=1", "spectral_norm=false", "nce_idt=true", "num_patches=4096"]
+    shared = ["lambda_nce=1", "spectral_norm=false", "nce_idt=true", "num_patches=2048"]
     cut = Cut.build(Cut.presets["smoke"].with_settings(shared), 0)
     asp = Asp.build(Asp.presets["smoke"].with_settings(shared), 0)
     asp.networks["G"].load_state_dict(cut.networks["G"].state_dict())
     asp.networks["F"].load_state_dict(cut.networks["F"].state_dict())
-    halved, whole = (m.training_step(batch(), Still()) for m in (cut, asp))
+    halved, whole = (m.training_step(batch(36, 1), Still()) for m in (cut, asp))
     assert 2 * halved["NCE"].item() == pytest.approx(whole["NCE"].item(), rel=1e-4)
     assert 2 * halved["NCE_Y"].item() == pytest.approx(whole["NCE_Y"].item(), rel=1e-4)
 

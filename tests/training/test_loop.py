@@ -288,3 +288,20 @@ def test_settings_that_are_missing_are_named(tmp_path: Path) -> None:
 def test_the_learning_rate_falls_linearly(finished: RunFolder) -> None:
     factors = [e["lr_factor"] for e in finished.events() if e["event"] == "losses"]
     assert factors == [1.0, 1.0, 1.0, 1.0, 1.0, 0.5]
+
+
+def test_a_run_can_start_from_the_weights_of_another(
+    finished: RunFolder, tmp_path: Path, tiny: Callable[..., TrainingSettings]
+) -> None:
+    settings = tiny("lr=1e-9", start=finished.path, steps=1)
+    run = new_run(tmp_path / "second", settings)
+    Trainer(run, settings).train()
+    first, second = (checkpoints.latest(r.checkpoints_dir) for r in (finished, run))
+    assert first is not None
+    assert second is not None
+    for key in [key for key in first.tensors if key.endswith("weight_orig")]:
+        torch.testing.assert_close(second.tensors[key], first.tensors[key], rtol=0, atol=1e-6)
+    nothing = RunFolder.create(tmp_path / "empty", {}, "train")
+    settings = tiny(start=nothing.path)
+    with pytest.raises(JobError, match="holds no checkpoint to start from"):
+        Trainer(new_run(tmp_path / "third", settings), settings).train()

@@ -65,7 +65,9 @@ def test_a_pair_shares_its_geometry(data: PairFolder) -> None:
 
 
 def test_appearance_changes_the_he_alone(data: PairFolder) -> None:
-    changed = sampler(data, "augmentation.noise=4", "augmentation.flip=false").batch(5)
+    changed = sampler(
+        data, "augmentation.noise=4", "augmentation.flip=false", "augmentation.turn=false"
+    ).batch(5)
     for index in range(len(changed.he)):
         with Image.open(changed.names[2 * index + 1]) as image:
             ihc = to_tensor(np.array(image))

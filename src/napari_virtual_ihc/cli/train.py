@@ -29,6 +29,9 @@ def train(
     licence: Annotated[str, typer.Option(help="Terms of the finished model.")] = "unknown",
     note: Annotated[list[str] | None, typer.Option(help="Sentence for the model card.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps instead of epochs.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Run whose last weights to start from.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and sampling.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     set_: Annotated[
@@ -54,6 +57,7 @@ def train(
         licence=licence,
         notes=tuple(note or ()),
         steps=steps,
+        start=start.absolute() if start else None,
         seed=seed,
         device=device,
     )

@@ -70,6 +70,14 @@ def restore(method: Method, checkpoint: Checkpoint) -> None:
     JobError
         If the checkpoint does not fit the method's networks.
     """
+    restore_weights(method, checkpoint)
+    for letter, optimiser in method.optimisers.items():
+        optimiser.load_state_dict(_optimiser_state(checkpoint, letter))
+    torch.set_rng_state(checkpoint.tensors[_RANDOM])
+
+
+def restore_weights(method: Method, checkpoint: Checkpoint) -> None:
+    """Give the networks of ``method`` the checkpoint's weights, and nothing else; raises alike."""
     for letter, network in method.networks.items():
         try:
             network.load_state_dict(_part(checkpoint.tensors, f"net/{letter}/"))
@@ -77,9 +85,6 @@ def restore(method: Method, checkpoint: Checkpoint) -> None:
             raise JobError(
                 f"The checkpoint of step {checkpoint.step} does not fit network {letter!r}."
             ) from error
-    for letter, optimiser in method.optimisers.items():
-        optimiser.load_state_dict(_optimiser_state(checkpoint, letter))
-    torch.set_rng_state(checkpoint.tensors[_RANDOM])
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from napari_virtual_ihc.errors import DataError, JobError
+from napari_virtual_ihc.jobs.run_folder import RunFolder
 from napari_virtual_ihc.methods.base import Batch
 from napari_virtual_ihc.methods.recipe import Recipe, read_recipe
 from napari_virtual_ihc.methods.registry import method_named
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from napari_virtual_ihc.jobs.run_folder import RunFolder
     from napari_virtual_ihc.methods.base import Method
     from napari_virtual_ihc.models.card import ValidationFigure
     from napari_virtual_ihc.training.settings import TrainingSettings
@@ -119,9 +119,19 @@ class Trainer:
     def _restore(self) -> int:
         found = checkpoints.latest(self.run.checkpoints_dir)
         if found is None:
+            self._start_from_another()
             return 0
         checkpoints.restore(self.method, found)
         return found.step
+
+    def _start_from_another(self) -> None:
+        if self.settings.start is None:
+            return
+        other = RunFolder.open(self.settings.start)
+        found = checkpoints.latest(other.checkpoints_dir)
+        if found is None:
+            raise JobError(f"{other.path} holds no checkpoint to start from.")
+        checkpoints.restore_weights(self.method, found)
 
     def _began(self, start: int) -> None:
         began = {"event": "started", "step": start, "steps": self.steps}

@@ -25,6 +25,9 @@ class TrainingSettings(BaseModel):
     licence: str = Field(default="unknown", description="Terms of the finished model.")
     notes: tuple[str, ...] = Field(default=(), description="Sentences for the model card.")
     steps: int | None = Field(default=None, ge=1, description="Steps; the recipe's where none.")
+    start: Path | None = Field(
+        default=None, description="Run folder whose last weights this training starts from."
+    )
     seed: int = Field(default=0, ge=0, description="Seed of weights and sampling.")
     device: str = Field(default="auto", description="auto, cpu, cuda or mps.")
     checkpoint_steps: int = Field(default=1000, ge=1, description="Steps between checkpoints.")
