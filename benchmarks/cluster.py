@@ -26,6 +26,7 @@ from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.translation.calibration import collect_statistics
 from napari_virtual_ihc.translation.cluster import order_of, warm
 from napari_virtual_ihc.translation.export import Options, translate_slide
+from napari_virtual_ihc.translation.record import Record
 from napari_virtual_ihc.translation.translator import Translator
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def export(slide: Slide, path: Path, model: Model, folder: Path, workers: int) -
             cache=folder / "cache",
         )  # fmt: skip
         seconds = time.perf_counter() - start - report.calibration_seconds
-    sums = json.loads((out / "virtual-ihc-checksums.json").read_text())["tiles"]
+    sums = Record(out).sealed()
     return {"seconds": seconds, "failed": report.failed_tiles, "tiles": report.tiles, "sums": sums}
 
 

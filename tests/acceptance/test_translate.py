@@ -46,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("slides") / "patient-name.tif"
-    return write_slide(path, 2100, 2500)
+    return write_slide(path, 1300, 1500)
 
 
 def write_slide(path: Path, height: int, width: int) -> Path:
@@ -82,7 +82,7 @@ def test_translate_prints_what_is_promised_and_verify_agrees(
     assert run(words(slide, out, model)) == 0
     found = answer(capsys)
     assert {"tiles", "failed_tiles", "seconds", "megapixels_per_second", "um_per_px"} <= set(found)
-    assert (found["tiles"], found["failed_tiles"], found["um_per_px"]) == (25, 0, 0.5)
+    assert (found["tiles"], found["failed_tiles"], found["um_per_px"]) == (9, 0, 0.5)
     assert "patient" not in (out / "zarr.json").read_text()
     check = ["verify", str(out), "--slide", str(slide), "--model", str(model), "--json"]
     assert run([*check, "--tiles", "3"]) == 0
@@ -131,12 +131,12 @@ def test_killed_exports_go_on_to_the_same_bytes(
     program = [sys.executable, "-c", "from napari_virtual_ihc.cli import main; main()"]
     for number, blow in enumerate((signal.SIGKILL, signal.SIGINT)):
         process = subprocess.Popen([*program, *words(slide, out, model)], stdout=subprocess.DEVNULL)
-        wait_for(out, 3 + 6 * number)
+        wait_for(out, 1 + 4 * number)
         process.send_signal(blow)
         process.wait(60)
     assert run(words(slide, out, model)) == 0
     found = answer(capsys)
-    assert found["resumed_tiles"] >= 3
+    assert found["resumed_tiles"] >= 1
     np.testing.assert_array_equal(pixels(out), pixels(whole))
 
 
@@ -150,7 +150,7 @@ def test_a_cluster_makes_the_same_bytes(
     with cluster(tmp_path, workers=2) as address:
         assert run(words(slide, there, model, "--scheduler", address)) == 0
     found = answer(capsys)
-    assert (found["workers"], found["failed_tiles"], found["tiles"]) == (2, 0, 25)
+    assert (found["workers"], found["failed_tiles"], found["tiles"]) == (2, 0, 9)
     np.testing.assert_array_equal(pixels(there), pixels(here))
 
 

@@ -15,8 +15,9 @@ from napari_virtual_ihc.slides.open import open_slide
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 from napari_virtual_ihc.tiles.hatch import hatch
 from napari_virtual_ihc.translation.export import Options, translate_slide
+from napari_virtual_ihc.translation.output import tiff_provenance
 from napari_virtual_ihc.translation.translator import Translator
-from napari_virtual_ihc.translation.verify import tiff_provenance, verify_output
+from napari_virtual_ihc.translation.verify import verify_output
 
 if TYPE_CHECKING:
     from pathlib import Path

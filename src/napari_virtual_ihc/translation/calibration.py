@@ -84,6 +84,11 @@ class Statistics:
         return sorted(self.layers.items())
 
 
+def measured_on(device: str) -> str:
+    """Return where statistics are measured: Apple's GPUs have no float64 to sum in."""
+    return "cpu" if device == "mps" else device
+
+
 def statistics_key(model: Model, slide: Slide) -> str:
     """Return 32 hexadecimal digits of everything the statistics depend on."""
     settings = [sites.SITES, sites.SITE_PX, sites.MARGIN_PX, MASK_VERSION]

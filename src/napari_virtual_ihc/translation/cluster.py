@@ -169,7 +169,7 @@ def make_block(order: Order, out: str, block: Block) -> Tally:
     """
     from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
     from napari_virtual_ihc.translation.calibration import never
-    from napari_virtual_ihc.translation.export import write_tiles
+    from napari_virtual_ihc.translation.export_run import write_tiles
 
     bench = _bench(tuple(asdict(order).items()))
     with bench.lock:

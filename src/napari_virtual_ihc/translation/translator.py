@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_virtual_ihc import __version__
 from napari_virtual_ihc.errors import Cancelled
-from napari_virtual_ihc.files import hash_of
-from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
 from napari_virtual_ihc.settings import load_settings
-from napari_virtual_ihc.stains.tissue import MASK_VERSION
 from napari_virtual_ihc.tiles.producer import TileFailure
 from napari_virtual_ihc.translation.calibration import (
     Statistics,
     collect_statistics,
     ignore,
+    measured_on,
     never,
 )
 from napari_virtual_ihc.translation.forwards import Forwards
+from napari_virtual_ihc.translation.identity import (
+    Settings,
+    key_of,
+    provenance_of,
+    settings_of,
+)
 from napari_virtual_ihc.translation.loading import BlockLoader
 from napari_virtual_ihc.translation.plan import facts_of, grid_of, mode_of, plan_of, scale_notes
 
@@ -34,33 +37,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.translation.backends.runners import NetworkRunner
     from napari_virtual_ihc.translation.loading import Loaded
 
-ALGORITHM = "translation/1"
 _NO_TISSUE = "No tissue was found on this slide to take the model's statistics from."
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How tiles are made, everything ``auto`` decided; all of it is in the key.
-
-    Attributes
-    ----------
-    engine
-        Backend and its version.
-    device_kind
-        What byte identity is promised for.
-    group
-        Tiles per side of a joined forward.
-    """
-
-    device: str
-    backend: str
-    precision: str
-    statistics: str
-    tile: int
-    group: int
-    margin: int
-    engine: str
-    device_kind: str
 
 
 class Translator:
@@ -186,8 +163,9 @@ class Translator:
                 runner, self._fallback(found), margin=self.plan.margin, side=self.grid.tile,
                 step=self.facts.stride, notify=self._notice,
             )  # fmt: skip
-            settings = self._settings(runner)
-            self._ready = _Ready(found, forwards, settings, self._key(settings, found))
+            settings = settings_of(runner.backend, self.mode, self.plan)
+            key = key_of(self.model, self.slide, self.grid.mpp, settings, found)
+            self._ready = _Ready(found, forwards, settings, key)
 
     def group(self, address: TileAddress) -> Sequence[TileAddress]:
         """Return the slide-anchored block of tiles that one forward gives."""
@@ -235,25 +213,10 @@ class Translator:
 
         No file names: slide and model are named by hashes and the card's name.
         """
-        ready, card = self._prepared(), self.model.card
-        found = ready.statistics
-        return {
-            "virtual": True,
-            "use": RESEARCH_USE_ONLY,
-            "software": f"napari-virtual-ihc {__version__}",
-            "model": {
-                "name": card.name, "marker": card.marker, "method": card.method,
-                "weights": self.model.weights_hash, "tiling": card.tiling,
-            },
-            "slide": {"fingerprint": self.slide.fingerprint, "mpp": self.slide.require_mpp()},
-            "mpp": self.grid.mpp,
-            "settings": asdict(ready.settings),
-            "statistics": None if found is None else {"hash": found.hash, "windows": found.windows},
-            "colours": "raw RGB as decoded; no ICC profile applied",
-            "mask": MASK_VERSION,
-            "algorithm": ALGORITHM,
-            "key": ready.key,
-        }  # fmt: skip
+        ready = self._prepared()
+        return provenance_of(
+            self.model, self.slide, self.grid.mpp, ready.settings, ready.statistics, ready.key
+        )
 
     def _prepared(self) -> _Ready:
         self.prepare()
@@ -268,7 +231,7 @@ class Translator:
         if self._measured is not None:
             return self._measured
         return collect_statistics(
-            self.model, self.slide, cache=self._cache, device=self.choice.device,
+            self.model, self.slide, cache=self._cache, device=measured_on(self.choice.device),
             progress=progress, cancelled=cancelled, notify=self._notice,
         )  # fmt: skip
 
@@ -295,19 +258,6 @@ class Translator:
         from napari_virtual_ihc.translation.backends.choose import Choice
 
         return lambda: self._runner(Choice("cpu", "torch", "fp32"), found)
-
-    def _settings(self, runner: NetworkRunner) -> Settings:
-        backend, plan = runner.backend, self.plan
-        return Settings(
-            backend.device, backend.name, backend.precision, self.mode, self.grid.tile,
-            plan.group, plan.margin, f"{backend.name} {backend.version}", backend.device_kind,
-        )  # fmt: skip
-
-    def _key(self, settings: Settings, found: Statistics | None) -> str:
-        slide = [self.slide.fingerprint, self.slide.require_mpp()]
-        model = [self.model.weights_hash, self.grid.mpp, list(self.model.card.background)]
-        measured = None if found is None else found.hash
-        return hash_of(ALGORITHM, MASK_VERSION, slide, model, measured, asdict(settings))
 
     def _notice(self, sentence: str) -> None:
         if sentence in self.notices:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import numpy as np
-import tifffile
 
-from napari_virtual_ihc.errors import ExportError, ModelError, UsageError
+from napari_virtual_ihc.errors import ModelError, UsageError
 from napari_virtual_ihc.provenance import stamp
-from napari_virtual_ihc.slides.open import open_slide
-from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
 from napari_virtual_ihc.translation.calibration import ignore, never
-from napari_virtual_ihc.translation.record import Record, checksums
+from napari_virtual_ihc.translation.identity import ALGORITHM
+from napari_virtual_ihc.translation.output import Output
 from napari_virtual_ihc.translation.sites import spread_order
-from napari_virtual_ihc.translation.translator import ALGORITHM, Translator
+from napari_virtual_ihc.translation.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from napari_virtual_ihc.models.folder import Model
     from napari_virtual_ihc.models.library import Library
     from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.translation.calibration import Statistics
 
 SCHEMA = "virtual-ihc/verification/1"
 TOLERANCE, SHARE = 3, 0.999
@@ -66,62 +59,6 @@ class VerifyReport:
     def to_json(self) -> dict[str, Any]:
         """Return JSON values with schema, command and version."""
         return stamp(SCHEMA, "verify") | asdict(self)
-
-
-class Output:
-    """A finished or unfinished export, in either format.
-
-    Raises
-    ------
-    ExportError
-        If it was not written by this package.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.name = path.name
-        self._pyramid: OmeZarrPyramid | None = None
-        self._slide: Slide | None = None
-        if path.is_dir():
-            self._pyramid = OmeZarrPyramid.open(path)
-            self.provenance = self._pyramid.attributes
-        else:
-            self.provenance = tiff_provenance(path)
-            self._slide = open_slide(path)
-        if "key" not in self.provenance:
-            raise ExportError(f"{path.name} states no provenance and cannot be verified.")
-
-    def statistics(self) -> Statistics | None:
-        """Return the statistics kept beside the pixels."""
-        if self._pyramid is None:
-            return None
-        return Record(self._pyramid.path).statistics(self.provenance)
-
-    def failed(self) -> set[tuple[int, int]]:
-        """Return the tiles known to have failed."""
-        if self._pyramid is not None:
-            return set(Record(self._pyramid.path).failures())
-        listed = self.provenance.get("failed_tiles", [])
-        places = [str(item).partition(":")[0].split(",") for item in listed]
-        return {(int(row), int(col)) for row, col in places}
-
-    def altered(self) -> tuple[str, ...]:
-        """Return the tiles that differ from the checksums of the finished export."""
-        sealed = None if self._pyramid is None else Record(self._pyramid.path).sealed()
-        if self._pyramid is None or sealed is None:
-            return ()
-        now = checksums(self._pyramid)
-        return tuple(sorted(t for t in sealed.keys() | now.keys() if sealed.get(t) != now.get(t)))
-
-    def has(self, row: int, col: int) -> bool:
-        """Return whether a tile was written."""
-        return self._pyramid is None or self._pyramid.has_tile(row, col)
-
-    def read(self, y: int, x: int, h: int, w: int) -> NDArray[np.uint8]:
-        """Return pixels of level 0, (h, w, 3)."""
-        if self._pyramid is not None:
-            return self._pyramid.read(0, y, x, h, w)
-        assert self._slide is not None
-        return self._slide.source.read(0, y, x, h, w)[0]
 
 
 def verify_output(
@@ -186,23 +123,6 @@ def model_of(out: Path, library: Library) -> Model:
         f"{out.name} was made with model {named['name']!r}, whose weights are not in the library; "
         "name its folder with --model."
     )
-
-
-def tiff_provenance(path: Path) -> dict[str, Any]:
-    """Return the provenance in an OME-TIFF's description, empty where there is none."""
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            text = tiff.ome_metadata or ""
-    except (OSError, tifffile.TiffFileError, ValueError) as error:
-        raise ExportError(f"{path.name} cannot be read: {error}.") from error
-    if not text:
-        return {}
-    try:
-        found = ElementTree.fromstring(text).find(".//{*}Description")
-        content = json.loads(found.text or "") if found is not None else {}
-    except (ElementTree.ParseError, json.JSONDecodeError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _again(output: Output, slide: Slide, model: Model, cache: Path | None) -> Translator:
