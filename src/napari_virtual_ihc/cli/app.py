@@ -74,18 +74,10 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_version)
     for name, place in _COMMANDS.items():
-        if _there(place):
-            app.command(name)(_load(place))
+        app.command(name)(_load(place))
     for name, place in _GROUPS.items():
-        if _there(place):
-            app.add_typer(_load(place), name=name)
+        app.add_typer(_load(place), name=name)
     return app
-
-
-def _there(place: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("napari_virtual_ihc.cli." + place.split(":")[0]) is not None
 
 
 def _load(place: str) -> typer.Typer:
