@@ -19,9 +19,9 @@ from napari_virtual_ihc.losses.adaptive_nce import (
 from napari_virtual_ihc.losses.gaussian_pyramid import WEIGHTS, pyramid_l1, pyramid_l2
 from napari_virtual_ihc.methods.contrastive import (
     ContrastiveMethod,
-    ContrastiveRecipe,
     Translation,
 )
+from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 
 if TYPE_CHECKING:

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from napari_virtual_ihc.errors import UsageError
-from napari_virtual_ihc.losses.gan import GanMode, discriminator_loss, gan_loss
+from napari_virtual_ihc.losses.gan import discriminator_loss, gan_loss
 from napari_virtual_ihc.losses.patch_nce import patch_nce
-from napari_virtual_ihc.methods.recipe import Recipe
-from napari_virtual_ihc.networks.init import InitKind, initialise
+from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
+from napari_virtual_ihc.networks.init import initialise
 from napari_virtual_ihc.networks.norm import norm_layers
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig, sample_ids
@@ -28,49 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_virtual_ihc.methods.base import Batch, Engine
+    from napari_virtual_ihc.methods.recipe import Recipe
 
 Maps = list[Tensor]
 PatchLoss = Callable[[Tensor, Tensor, int], Tensor]
 IdSource = Callable[[str, Sequence[Tensor], torch.Generator], list[Tensor]]
-
-
-class ContrastiveRecipe(Recipe):
-    """Switches of every method that stands on CUT (Park et al. 2020)."""
-
-    ngf: int = Field(default=64, ge=1, description="Channels of the generator's first layer.")
-    n_blocks: int = Field(default=9, ge=0, description="Residual blocks of the generator.")
-    antialias: bool = Field(default=True, description="Blur before every decimation.")
-    antialias_up: bool = Field(default=True, description="Blur after every upsampling.")
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout in residual blocks.")
-    spectral_norm: bool = Field(default=False, description="Spectral norm on every conv of G, D.")
-    ndf: int = Field(default=64, ge=1, description="Channels of the discriminator's first layer.")
-    n_layers_d: int = Field(default=3, ge=1, description="Stages of the discriminator.")
-    init: InitKind = Field(default="xavier", description="Distribution of initial weights.")
-    init_gain: float = Field(default=0.02, gt=0, description="Gain of initial weights.")
-    gan_mode: GanMode = Field(default="lsgan", description="Adversarial loss.")
-    lambda_gan: float = Field(default=1.0, ge=0, description="Weight of the adversarial loss.")
-    lambda_nce: float = Field(default=1.0, ge=0, description="Weight of PatchNCE.")
-    nce_idt: bool = Field(default=True, description="Also contrast real IHC with its translation.")
-    nce_layers: tuple[int, ...] = Field(
-        default=(0, 4, 8, 12, 16), description="Generator layers whose features are contrasted."
-    )
-    nce_temperature: float = Field(default=0.07, gt=0, description="Temperature τ of PatchNCE.")
-    num_patches: int = Field(default=256, ge=1, description="Patches per layer and picture.")
-    netf_width: int = Field(default=256, ge=1, description="Width of the projection head.")
-    netf: Literal["mlp_sample", "sample"] = Field(
-        default="mlp_sample", description="Project features by an MLP, or take them as they are."
-    )
-    all_negatives: bool = Field(
-        default=False, description="Negatives from the whole batch, not the same picture."
-    )
-    legacy_l2norm: bool = Field(
-        default=False, description="CUT's v / (‖v‖ + ε), whose gradient at 0 is not a number."
-    )
-    statistics: Literal["sample", "batch"] = Field(
-        default="sample",
-        description="Instance norm over each crop (papers), or over the batch together, which "
-        "prepares for the frozen statistics of a whole slide.",
-    )
 
 
 @dataclass(frozen=True)

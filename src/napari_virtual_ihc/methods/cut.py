@@ -13,12 +13,12 @@ from pydantic import Field
 
 from napari_virtual_ihc.methods.contrastive import (
     ContrastiveMethod,
-    ContrastiveRecipe,
     Maps,
     Queries,
     Translation,
     detached,
 )
+from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 
 if TYPE_CHECKING:
