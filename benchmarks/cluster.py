@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--side", type=int, default=4096, help="of the slide in px")
-    parser.add_argument("--ngf", type=int, default=16)
+    parser.add_argument("--ngf", type=int, default=24)
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -4,7 +4,8 @@ The reference way: the same weights in fp32 (TF32 off), eager torch, one 512 px 
 without margin, live instance norm. Ours: statistics frozen, the Translator as the viewer and the
 export use it.
 
-forward_speedup  reference forward of a 512 px input over ours of the same input size
+forward_speedup  reference forward of a 512 px input over ours of the same input size (ours computes
+                 only what lies inside its margin, 320 px)
 output_speedup   the same for an output of 512 px (ours then reads its margin on top)
 speedup          useful output pixels a second of the whole pipeline (reading, margins, writing
                  OME-Zarr) over those of the reference's bare forward
