@@ -42,6 +42,10 @@ TILES_PER_SEED = 10
 TILE_PX = 512
 FIRST = ("--steps", "1800")
 SECOND = ("--steps", "1500", "--set", "batch_size=6", "--set", "lr=5e-4")
+STAGES = (
+    "Trained in two stages by scripts/train_demo_model.py: 1800 steps of four crops at learning "
+    "rate 1e-3, then, from those weights, the recipe of this card."
+)
 HONEST = "Trained on synthetic tissue: shows the machinery, not biology."
 PAIRS_PER_SEED = 14
 TUMOUR_SHARE = 0.75
@@ -222,7 +226,7 @@ def install(run: Path, judged: list[ValidationFigure]) -> Path:
     model = load_model(run / "model")
     held_out = [figure for figure in model.card.validation if "held-out" in figure.protocol]
     card = model.card.model_copy(
-        update={"name": "demo", "validation": (*judged, *held_out), "notes": (HONEST,)}
+        update={"name": "demo", "validation": (*judged, *held_out), "notes": (HONEST, STAGES)}
     )
     return save_model(bundled_folder(), card, dict(model.state), command="train", replace=True)
 
