@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class Maker:
     """Calls producers; owns whatever per-thread state they have (a torch pool, a CUDA stream)."""
 
-    def __init__(self, desk: Desk, cache: TileCache, name: str) -> None:
+    def __init__(self, desk: Desk, cache: TileCache, name: str, niceness: int = 0) -> None:
         self._desk = desk
         self._cache = cache
         self._job: Job | None = None
-        self.worker = Worker(name, self._loop, self._died)
+        self.worker = Worker(name, self._loop, self._died, niceness)
 
     def _loop(self) -> None:
         while (job := self._next()) is not None:

@@ -30,11 +30,13 @@ class TileService:
         Where finished tiles go and are looked for first.
     name
         Name of the threads.
+    niceness
+        How far the making of tiles steps back behind other threads, see `threads.step_back`.
     """
 
-    def __init__(self, cache: TileCache, name: str) -> None:
+    def __init__(self, cache: TileCache, name: str, *, niceness: int = 0) -> None:
         self._desk = Desk()
-        self._maker = Maker(self._desk, cache, f"{name}-maker")
+        self._maker = Maker(self._desk, cache, f"{name}-maker", niceness)
         self._finder = Finder(self._desk, cache, f"{name}-finder")
 
     def subscribe(self, client: str, callback: Callback) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -21,11 +22,18 @@ class Worker:
         Returns when the work is over. Torch pools live per thread, so the thread is not recycled.
     died
         Told of the exception on the dying thread; returns whether to start again.
+    niceness
+        See :func:`step_back`.
     """
 
     def __init__(
-        self, name: str, loop: Callable[[], None], died: Callable[[BaseException | None], bool]
+        self,
+        name: str,
+        loop: Callable[[], None],
+        died: Callable[[BaseException | None], bool],
+        niceness: int = 0,
     ) -> None:
+        self._niceness = niceness
         self._name = name
         self._loop = loop
         self._died = died
@@ -49,12 +57,30 @@ class Worker:
 
     def _run(self) -> None:
         whole = False
+        step_back(self._niceness)
         try:
             self._loop()
             whole = True
         finally:
             if not whole and self._died(sys.exc_info()[1]):
                 self.start(again=True)
+
+
+def step_back(niceness: int) -> None:
+    """Let other threads go first: raise the calling thread's niceness, and that of its children.
+
+    So a window's thread, and what draws for it, is not held up by a model on every core. Only Linux
+    knows a niceness of threads; elsewhere nothing happens.
+
+    Parameters
+    ----------
+    niceness
+        Added to that of the process, 0 to 19.
+    """
+    if niceness and sys.platform == "linux":
+        thread = threading.get_native_id()
+        now = os.getpriority(os.PRIO_PROCESS, os.getpid())
+        os.setpriority(os.PRIO_PROCESS, thread, min(now + niceness, 19))
 
 
 def program_ends() -> bool:

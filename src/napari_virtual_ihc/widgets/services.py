@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.settings import Settings
 
 SLIDES, MODELS = "slides", "models"
+_NICENESS = {SLIDES: 2, MODELS: 10}
+"""The window draws first, then slides are read, then models run."""
 
 
 class Services:
@@ -32,7 +34,8 @@ class Services:
     def service(self, kind: str) -> TileService:
         """Return the running service of a kind, starting it where there is none."""
         if kind not in self._running:
-            self._running[kind] = TileService(self.cache, f"virtual-ihc-{kind}")
+            name = f"virtual-ihc-{kind}"
+            self._running[kind] = TileService(self.cache, name, niceness=_NICENESS[kind])
         return self._running[kind]
 
     def running(self) -> tuple[str, ...]:

@@ -9,11 +9,13 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
 from napari_virtual_ihc.errors import Cancelled, VirtualIhcError
+from napari_virtual_ihc.tiles.threads import step_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+_NICENESS = 10
 
 
 class Progress:
@@ -90,6 +92,7 @@ class Work(QObject, Generic[T]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        step_back(_NICENESS)
         try:
             result = self._function(self._progress)
         except Cancelled:
