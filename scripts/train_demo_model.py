@@ -49,6 +49,8 @@ STAGES = (
 HONEST = "Trained on synthetic tissue: shows the machinery, not biology."
 PAIRS_PER_SEED = 14
 TUMOUR_SHARE = 0.75
+GLASS_OUT = (254, 254, 254)
+"""What the model paints on clear glass, read off a translated slide; it fills blank tiles."""
 _COARSE_UM = 12.0
 
 
@@ -226,7 +228,12 @@ def install(run: Path, judged: list[ValidationFigure]) -> Path:
     model = load_model(run / "model")
     held_out = [figure for figure in model.card.validation if "held-out" in figure.protocol]
     card = model.card.model_copy(
-        update={"name": "demo", "validation": (*judged, *held_out), "notes": (HONEST, STAGES)}
+        update={
+            "name": "demo",
+            "validation": (*judged, *held_out),
+            "background": GLASS_OUT,
+            "notes": (HONEST, STAGES),
+        }
     )
     return save_model(bundled_folder(), card, dict(model.state), command="train", replace=True)
 
