@@ -323,7 +323,7 @@ def main() -> None:
     options = parser.parse_args()
     words = Words(options.views, options.gap_views, options.minutes, 100_000, 2048, 64, 9)
     if options.quick:
-        words = Words(40, 6, 1.0, 100_000, 1024, 16, 4)
+        words = Words(36, 5, 0.5, 100_000, 1024, 16, 4)
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         with _home(home):

@@ -33,14 +33,20 @@ class LayerAdapter(QObject):
         The layer that shows the pyramid.
     pyramid, service
         Where its tiles come from.
+    costly
+        Whether making tiles takes the processor for long, as a model does.
     """
 
     refreshed = Signal()
     """Tiles arrived (on screen or not), on the window's thread."""
     _arrived = Signal()
 
-    def __init__(self, layer: Image, pyramid: TilePyramid, service: TileService) -> None:
+    def __init__(
+        self, layer: Image, pyramid: TilePyramid, service: TileService, *, costly: bool
+    ) -> None:
         super().__init__()
+        self._costly = costly
+        self._rested_at = Box(0, 0, 0, 0)
         self.layer = weakref.ref(layer)
         self.pyramid = pyramid
         self.service = service
@@ -65,13 +71,20 @@ class LayerAdapter(QObject):
             self._timer.stop()
         self.pyramid.close()
 
-    def look(self, view: Box) -> None:
-        """Want what is on screen in ``view`` (world units), its middle first, and nothing else."""
+    def look(self, view: Box, *, moving: bool) -> None:
+        """Want what is on screen in ``view`` (world units), its middle first, and nothing else.
+
+        Where the pyramid is costly, a moving camera starts nothing: what it leaves behind is
+        dropped at once, what it keeps in sight goes on, and the rest waits until it rests.
+        """
         layer = self.layer()
         if layer is None or not layer.visible:
             return
+        wanted = view.common(self._rested_at) if moving and self._costly else view
+        if not moving:
+            self._rested_at = view
         mpp = self.pyramid.producer.grid.mpp
-        seen = Box(*(side / mpp for side in view))
+        seen = Box(*(side / mpp for side in wanted))
         self.pyramid.look(seen, layer.data_level, _shown(layer))
 
     def fill(self, y: float, x: float) -> None:

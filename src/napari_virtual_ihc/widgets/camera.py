@@ -28,6 +28,13 @@ class Box(NamedTuple):
         """Centre, (y, x) in µm."""
         return (self.top + self.bottom) / 2, (self.left + self.right) / 2
 
+    def common(self, other: Box) -> Box:
+        """Return what the two rectangles share, or an empty one at the origin."""
+        if not self.intersects(other):
+            return Box(0, 0, 0, 0)
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        return Box(top, left, min(self.bottom, other.bottom), min(self.right, other.right))
+
     def intersects(self, other: Box) -> bool:
         """Whether the two rectangles share area."""
         return (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QPainter, QPen
+from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QWidget
 
 from napari_virtual_ihc.widgets.camera import Box
@@ -34,7 +34,7 @@ class Overview(QWidget):
 
     def __init__(self, canvas: QWidget) -> None:
         super().__init__(canvas)
-        self._image: QImage | None = None
+        self._picture: QPixmap | None = None
         self._size_um = (1.0, 1.0)
         self._view = Box(0, 0, 0, 0)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -46,9 +46,14 @@ class Overview(QWidget):
         height, width = rgb.shape[:2]
         pixels = np.ascontiguousarray(rgb)
         image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-        self._image, self._size_um = image.copy(), size_um
         scale = LONG_SIDE / max(size_um)
         self.resize(max(24, round(size_um[1] * scale)), max(24, round(size_um[0] * scale)))
+        self._size_um = size_um
+        self._picture = QPixmap.fromImage(image).scaled(
+            self.size() * self.devicePixelRatio(),
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
         self.place()
 
     def set_view(self, box: Box) -> None:
@@ -67,7 +72,7 @@ class Overview(QWidget):
 
     def has_picture(self) -> bool:
         """Whether there is a slide to show."""
-        return self._image is not None
+        return self._picture is not None
 
     def rectangle(self) -> QRectF:
         """Return the view's rectangle in widget pixels, never too small to see."""
@@ -83,11 +88,10 @@ class Overview(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw picture, frame and rectangle."""
-        if self._image is None:
+        if self._picture is None:
             return
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(self.rect(), self._image)
+        painter.drawPixmap(self.rect(), self._picture)
         for colour, width in ((QColor(255, 255, 255), 3), (QColor(20, 60, 200), 1.4)):
             painter.setPen(QPen(colour, width))
             painter.drawRect(self.rectangle().intersected(QRectF(self.rect())))

@@ -69,6 +69,7 @@ class Session(QObject):
         self._banner_timer = QTimer(self, singleShot=True, interval=_BANNER_MS)
         self._banner_timer.timeout.connect(self._show_banner)
         self.camera_moved.connect(self._on_camera_moved)
+        self.camera_rested.connect(self._on_camera_rested)
         self.tiles_changed.connect(self._banner_timer.start)
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -157,10 +158,16 @@ class Session(QObject):
         self._banner_timer.start()
 
     def _on_camera_moved(self) -> None:
+        self._look(moving=True)
+        self._banner_timer.start()
+
+    def _on_camera_rested(self) -> None:
+        self._look(moving=False)
+
+    def _look(self, *, moving: bool) -> None:
         view = visible_box(self.viewer)
         for adapter in self._adapters:
-            adapter.look(view)
-        self._banner_timer.start()
+            adapter.look(view, moving=moving)
 
     def _watch_banner(self, layer: Layer) -> None:
         """See to it that the banner comes and goes with a layer of virtual pixels."""
@@ -210,9 +217,10 @@ class Session(QObject):
         self.problem.emit(sentence)
 
     def _connect(self, layer: Image, pyramid: TilePyramid, kind: str) -> None:
-        adapter = LayerAdapter(layer, pyramid, self.services.service(kind))
+        costly = kind == MODELS
+        adapter = LayerAdapter(layer, pyramid, self.services.service(kind), costly=costly)
         adapter.refreshed.connect(self.tiles_changed)
-        adapter.look(visible_box(self.viewer))
+        adapter.look(visible_box(self.viewer), moving=False)
         self._adapters.append(adapter)
 
     def _place_above(self, entry: SlideEntry, layer: Layer) -> None:
