@@ -34,7 +34,8 @@ def test_a_file_that_is_no_slide_is_one_sentence(
 ) -> None:
     path = tmp_path / "notes.svs"
     path.write_text("not a slide")
-    assert run(["translate", str(path), str(tmp_path / "out.ome.zarr"), "--model", "demo"]) == FAILED
+    words = ["translate", str(path), str(tmp_path / "out.ome.zarr"), "--model", "demo"]
+    assert run(words) == FAILED
     told = capsys.readouterr()
     assert "notes.svs" in told.err
     assert "Traceback" not in told.err
