@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-_SCROLL_BAR = 18
+_SCROLL_BAR, _FEW_ROWS = 18, 160
 
 
 class Page(Protocol):
@@ -73,7 +73,7 @@ class Dock(QWidget):
         layout.addWidget(self.header)
         if len(self._pages) > 1:
             layout.addWidget(self._chooser())
-        layout.addWidget(_scrolling(self.stack))
+        layout.addWidget(_Scrolling(self.stack))
         self.destroyed.connect(partial(_close_pages, self._pages))
 
     @property
@@ -114,14 +114,27 @@ class TranslateDock(Dock):
         super().__init__(napari_viewer, (TranslateController,))
 
 
-def _scrolling(widget: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidget(widget)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setMinimumWidth(widget.minimumSizeHint().width() + _SCROLL_BAR)
-    return area
+class _Scrolling(QScrollArea):
+    """Scrolls up and down, and is always as wide as what it holds."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__()
+        self.setWidget(widget)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width of the content and the height of a few rows."""
+        held = self.widget()
+        width = 0 if held is None else held.minimumSizeHint().width()
+        return QSize(width + _SCROLL_BAR, _FEW_ROWS)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Ask for room when the content has come to need more."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
 
 
 def _close_pages(pages: list[Page], *_: object) -> None:

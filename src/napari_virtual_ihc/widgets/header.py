@@ -29,6 +29,9 @@ class Header(QWidget):
         self.slides.setToolTip("The H&E slide to work on")
         self.slides.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.slides.setMinimumContentsLength(12)
+        self.slides.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.scale = QLabel()
         self.ask_scale = _scale_edit()
         self.magnification = QLabel()

@@ -6,6 +6,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.widgets.adapter import LayerAdapter
@@ -214,6 +215,7 @@ class Session(QObject):
         layer = entry.layer()
         if layer is not None:
             self.viewer.layers.remove(layer)
+        show_error(sentence)
         self.problem.emit(sentence)
 
     def _connect(self, layer: Image, pyramid: TilePyramid, kind: str) -> None:

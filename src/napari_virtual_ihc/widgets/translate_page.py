@@ -47,6 +47,7 @@ CHOICES = {
     "precision": ("auto", "fp32", "bf16", "fp16"),
     "statistics": ("slide", "tile", "dense"),
 }
+_BY_CONTENTS_LENGTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 _TIPS = {
     "device": "Where the model runs; auto takes what this machine does best",
     "backend": "What runs it",
@@ -118,7 +119,8 @@ class TranslatePage(QWidget):
     def _make_controls(self) -> None:
         self.models = QComboBox()
         self.models.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.models.setMinimumContentsLength(16)
+        self.models.setMinimumContentsLength(14)
+        self.models.setSizeAdjustPolicy(_BY_CONTENTS_LENGTH)
         self.card = tool_button("card", "The model's card: data, figures, licence, limits")
         self.live = QToggleSwitch("Live")
         self.live.setToolTip("Translate what is on screen as you look around (W)")
