@@ -32,7 +32,7 @@ BACKENDS = ["torch", "openvino"]
 @pytest.fixture
 def make(model: Model, cache: Path) -> Callable[..., Translator]:
     def build(slide: Slide | None = None, **options: Any) -> Translator:
-        given = {"tile": 96, "backend": "torch", "cache": cache} | options
+        given = {"tile": 96, "backend": "torch", "precision": "fp32", "cache": cache} | options
         return Translator(given.pop("model", model), slide or slide_of(tissue()), **given)
 
     return build
@@ -65,6 +65,14 @@ def test_tiled_equals_untiled(make: Callable[..., Translator], backend: str, mpp
     difference = np.abs(tiled[..., :3].astype(int) - untiled(translator, 64))[tiled[..., 3] > 0]
     assert difference.size
     assert difference.max() <= 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_bf16_stays_within_three_grey_levels(make: Callable[..., Translator], backend: str) -> None:
+    translator = make(backend=backend, precision="bf16")
+    tiled = whole(translator)
+    difference = np.abs(tiled[..., :3].astype(int) - untiled(translator, 64))[tiled[..., 3] > 0]
+    assert np.mean(difference <= 3) >= 0.999
 
 
 def test_seam_of_each_mode(

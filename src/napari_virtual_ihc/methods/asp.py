@@ -122,6 +122,16 @@ class Asp(ContrastiveMethod[AspRecipe]):
             augmentation=Augmentation(turn=True),
         ),
     }
+    ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "SP": ("asp_scheduler=none",),
+        "w/o SP": ("lambda_asp=0",),
+        "w/o GP": ("lambda_gp=0",),
+        **{
+            f"ASP {scheduler} {lookup}": (f"asp_scheduler={scheduler}", f"asp_lookup={lookup}")
+            for scheduler in ("linear", "sigmoid", "lambda")
+            for lookup in ("linear", "top", "bell")
+        },
+    }
     discriminator_layout: Literal["asp", "cut"] = "asp"
     contrasts_ihc = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from napari_virtual_ihc.methods.recipe import Recipe
+
+Artifact = Literal["generator", "auxiliary", "estimator", "encoder"]
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,34 @@ class Method(Protocol):
         Its recipe class, whose fields are the ablation switches.
     presets
         Recipes by name; ``paper`` and ``smoke`` always exist.
+    ablations
+        Row of the paper's ablation table → the settings (``field=value``) that make it.
+    fidelity
+        What the method was written from: ``published code``, or the paper alone, in words.
+    artifact
+        What `generator` returns: a generator, or a network that serves other methods.
     networks
-        Trained networks by the paper's letters; the loop may replace them by wrapped ones.
+        Networks by the paper's letters. Frozen ones (loaded priors) may be among them.
     optimisers
-        Optimisers by the same letters, each group with its ``initial_lr``.
+        Optimisers by letter, each group with its ``initial_lr``.
+    memory
+        Tensors besides weights that the next step depends on (image pools, moving averages);
+        saved and restored with the weights, so that a resumed run is the unbroken one.
+    notes
+        Sentences for the card of what comes out, such as what was left out and why.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     recipe_type: ClassVar[type[Recipe]]
     presets: ClassVar[Mapping[str, Recipe]]
+    ablations: ClassVar[Mapping[str, tuple[str, ...]]]
+    fidelity: ClassVar[str]
+    artifact: ClassVar[Artifact]
     networks: dict[str, nn.Module]
     optimisers: dict[str, Optimizer]
+    memory: dict[str, Tensor]
+    notes: tuple[str, ...]
 
     @property
     def recipe(self) -> Recipe:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
-from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.losses.gan import discriminator_loss, gan_loss
 from napari_virtual_ihc.losses.patch_nce import patch_nce
 from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
+from napari_virtual_ihc.methods.learner import Learner
 from napari_virtual_ihc.networks.init import initialise
 from napari_virtual_ihc.networks.norm import norm_layers
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_virtual_ihc.methods.base import Batch, Engine
-    from napari_virtual_ihc.methods.recipe import Recipe
 
 Maps = list[Tensor]
 PatchLoss = Callable[[Tensor, Tensor, int], Tensor]
@@ -66,7 +64,7 @@ class Queries:
 R = TypeVar("R", bound=ContrastiveRecipe)
 
 
-class ContrastiveMethod(ABC, Generic[R]):
+class ContrastiveMethod(Learner[R]):
     """Generator G, discriminator D and projection head F, stepped as in CUT.
 
     Each step: translate; D learns to tell ŷ from y; then G and F learn together, D frozen.
@@ -76,29 +74,9 @@ class ContrastiveMethod(ABC, Generic[R]):
 
     contrasts_ihc = False
 
-    recipe_type: ClassVar[type[Recipe]]
-
     def __init__(self, recipe: R, seed: int) -> None:
-        self.recipe = recipe
+        super().__init__(recipe, seed)
         self.draw_ids: IdSource = self._fresh_ids
-        self.networks = self._build(seed)
-        self.optimisers = {
-            name: self._adam(network)
-            for name, network in self.networks.items()
-            if any(True for _ in network.parameters())
-        }
-
-    @classmethod
-    def build(cls, recipe: Recipe, seed: int) -> Self:
-        """Return the method with fresh networks and optimisers; UsageError for a foreign recipe."""
-        if not isinstance(recipe, cls.recipe_type):
-            raise UsageError(f"A {type(recipe).__name__} is not a recipe of {cls.__name__}.")
-        return cls(cast("R", recipe), seed)
-
-    def _build(self, seed: int) -> dict[str, nn.Module]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return self._build_networks()
 
     def _build_networks(self) -> dict[str, nn.Module]:
         recipe = self.recipe
@@ -117,11 +95,6 @@ class ContrastiveMethod(ABC, Generic[R]):
             for layer in norm_layers(networks["G"]).values():
                 layer.pool()
         return networks
-
-    def _adam(self, network: nn.Module) -> Optimizer:
-        recipe = self.recipe
-        group = {"params": list(network.parameters()), "initial_lr": recipe.lr}
-        return Adam([group], lr=recipe.lr, betas=(recipe.beta1, recipe.beta2))
 
     @property
     def generator_config(self) -> ResnetConfig:
@@ -149,10 +122,6 @@ class ContrastiveMethod(ABC, Generic[R]):
         )
 
     discriminator_layout: Literal["asp", "cut"] = "cut"
-
-    def generator(self) -> nn.Module:
-        """Return G."""
-        return self.networks["G"]
 
     def architecture(self) -> tuple[str, dict[str, object]]:
         """Return the name and arguments of G's architecture."""

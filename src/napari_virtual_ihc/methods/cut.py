@@ -74,6 +74,13 @@ class Cut(ContrastiveMethod[CutRecipe]):
         ),
     }
 
+    ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "w/o identity": ("nce_idt=false",),
+        "external negatives": ("all_negatives=true",),
+        "last layer only": ("nce_layers=[16]",),
+        "FastCUT": ("lambda_nce=10", "nce_idt=false", "flip_equivariance=true"),
+    }
+
     def translate(self, batch: Batch) -> Translation:
         """Run G; with flip equivariance half of the batches are mirrored before it."""
         if not self.recipe.flip_equivariance or torch.rand((), generator=batch.generator) < 0.5:

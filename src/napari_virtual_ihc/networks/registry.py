@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-Config = ResnetConfig | UnetConfig | PatchGanConfig | ProjectionConfig
+GeneratorConfig = ResnetConfig | UnetConfig
+"""Networks from RGB to RGB; each has ``input_nc``, ``output_nc``, ``norm`` and ``stride``."""
+Config = GeneratorConfig | PatchGanConfig | ProjectionConfig
 
 architectures: dict[str, tuple[type[Any], type[Any]]] = {
     "resnet": (ResnetConfig, ResnetGenerator),

@@ -72,6 +72,11 @@ class ResnetConfig:
             raise ModelError(f"Generator norm {self.norm!r} is neither 'instance' nor 'batch'.")
 
     @property
+    def stride(self) -> int:
+        """Sides of an image must be multiples of this."""
+        return 1 << self.n_downsampling
+
+    @property
     def bottleneck(self) -> int:
         """Channels of the residual blocks."""
         return int(self.ngf * 2**self.n_downsampling)

@@ -42,6 +42,11 @@ class UnetConfig:
         if self.norm not in ("instance", "batch"):
             raise ModelError(f"U-Net norm {self.norm!r} is neither 'instance' nor 'batch'.")
 
+    @property
+    def stride(self) -> int:
+        """Sides of an image must be multiples of this."""
+        return 1 << self.n_downs
+
 
 def _in_range(*widths: int) -> bool:
     return all(1 <= width <= 1024 for width in widths)

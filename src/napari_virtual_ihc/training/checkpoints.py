@@ -38,7 +38,8 @@ class Checkpoint:
     step
         Steps done.
     tensors
-        Weights (``net/G/…``), optimiser state (``opt/G/<parameter>/<name>``) and random state.
+        Weights (``net/G/…``), optimiser state (``opt/G/<parameter>/<name>``), the method's memory
+        (``mem/…``) and random state.
     groups
         Optimiser settings by name, as JSON values.
     """
@@ -53,6 +54,7 @@ def capture(method: Method, step: int) -> Checkpoint:
     tensors = {_RANDOM: torch.get_rng_state()}
     for letter, network in method.networks.items():
         tensors |= {f"net/{letter}/{key}": v.detach() for key, v in network.state_dict().items()}
+    tensors |= {f"mem/{key}": value.detach() for key, value in method.memory.items()}
     groups: dict[str, Any] = {}
     for letter, optimiser in method.optimisers.items():
         state = optimiser.state_dict()
@@ -71,6 +73,7 @@ def restore(method: Method, checkpoint: Checkpoint) -> None:
         If the checkpoint does not fit the method's networks.
     """
     restore_weights(method, checkpoint)
+    method.memory = dict(_part(checkpoint.tensors, "mem/"))
     for letter, optimiser in method.optimisers.items():
         optimiser.load_state_dict(_optimiser_state(checkpoint, letter))
     torch.set_rng_state(checkpoint.tensors[_RANDOM])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_virtual_ihc.models.card import ColourStatistics, ModelCard, ValidationFigure
+from napari_virtual_ihc.models.card import ColourStatistics, ModelCard
 from napari_virtual_ihc.models.folder import save_model
 from napari_virtual_ihc.networks.norm import norm_layers
 from napari_virtual_ihc.networks.radius import dependency_radius
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.measures.dab_agreement import Agreement
     from napari_virtual_ihc.methods.base import Method
+    from napari_virtual_ihc.models.card import ValidationFigure
     from napari_virtual_ihc.training.settings import TrainingSettings
 
 _COLOUR_PAIRS = 64
@@ -59,6 +59,7 @@ def _card(
     he, ihc = colours(data)
     return ModelCard(
         name=model_name(method.name, settings.marker),
+        kind=method.artifact,
         method=method.title,
         recipe=described(method, settings),
         architecture=name,
@@ -76,7 +77,7 @@ def _card(
         data_fingerprint=data.fingerprint,
         validation=validation,
         licence=settings.licence,
-        notes=settings.notes,
+        notes=(*settings.notes, *method.notes),
     )
 
 
@@ -85,6 +86,7 @@ def described(method: Method, settings: TrainingSettings) -> dict[str, Any]:
     return {
         "schema": _RECIPE_SCHEMA,
         "method": method.name,
+        "written_from": method.fidelity,
         "preset": settings.preset,
         "steps": settings.steps,
         "seed": settings.seed,
@@ -118,19 +120,4 @@ def _statistics(values: list[NDArray[np.float32]], vectors: StainVectors) -> Col
         mean=tuple(round(float(v), 5) for v in pixels.mean(axis=0)),
         std=tuple(round(float(v), 5) for v in pixels.std(axis=0)),
         vectors=vectors.source,
-    )
-
-
-def as_figures(agreement: Agreement) -> tuple[ValidationFigure, ...]:
-    """Return the finite numbers of an agreement as figures of a card."""
-    named = {
-        "dab_area_r": agreement.correlation.r,
-        "dab_area_bias": agreement.bias,
-    }
-    return tuple(
-        ValidationFigure(
-            name=name, value=value, protocol=agreement.protocol, n=agreement.squares or None
-        )
-        for name, value in named.items()
-        if np.isfinite(value)
     )

@@ -14,12 +14,13 @@ from napari_virtual_ihc.jobs.run_folder import RunFolder
 from napari_virtual_ihc.methods.base import Batch
 from napari_virtual_ihc.methods.recipe import Recipe, read_recipe
 from napari_virtual_ihc.methods.registry import method_named
+from napari_virtual_ihc.networks.registry import GeneratorConfig, configure
 from napari_virtual_ihc.training import checkpoints
 from napari_virtual_ihc.training.data import PairFolder
 from napari_virtual_ihc.training.engine import FabricEngine, Failure, Interruption, accelerator
-from napari_virtual_ihc.training.finishing import as_figures, finish
+from napari_virtual_ihc.training.finishing import finish
 from napari_virtual_ihc.training.sampling import Sampler
-from napari_virtual_ihc.training.validation import Validation
+from napari_virtual_ihc.training.validation import Validation, Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,14 +65,20 @@ class Trainer:
         self._adopt()
         self.engine = FabricEngine(self.fabric, self.recipe.clip_norm)
         self.sampler = Sampler(self.data, self.recipe, settings.seed, self.steps)
-        self.validation = Validation(
-            self.data.validation or self.data.train[:1],
-            settings.mpp,
-            self.recipe.load_size,
-            settings.validation_pairs,
-        )
+        self.validation = self._validator()
         self._saved = (0, time.monotonic())
         self._stop = Interruption()
+
+    def _validator(self) -> Validator:
+        config = configure(*self.method.architecture())
+        assert isinstance(config, GeneratorConfig)
+        return Validation(
+            self.data.validation or self.data.train[:1],
+            self.settings.mpp,
+            self.recipe.load_size,
+            self.settings.validation_pairs,
+            config.stride,
+        )
 
     def _paper_steps(self) -> int:
         """Return the steps of all epochs; an epoch draws as many crops as there are pairs."""
@@ -202,10 +209,9 @@ class Trainer:
         self.run.append_event({"event": "sample", "step": done, "file": file.name})
 
     def _validate(self, done: int) -> tuple[ValidationFigure, ...]:
-        agreement, difference = self.validation.figures(self._product())
-        told = {"event": "validation", "step": done, "dab": agreement.as_dict()}
-        self.run.append_event(told | {"grey": difference.compute()})
-        return as_figures(agreement)
+        verdict = self.validation.judge(self._product())
+        self.run.append_event({"event": "validation", "step": done} | verdict.told)
+        return verdict.figures
 
     def _asked_to_stop(self, step: int) -> bool:
         paused = False

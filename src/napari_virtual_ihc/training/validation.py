@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 
 from napari_virtual_ihc.files import atomic_write_bytes
-from napari_virtual_ihc.measures.dab_agreement import Agreement, DabAgreement
+from napari_virtual_ihc.measures.dab_agreement import DabAgreement
 from napari_virtual_ihc.measures.difference import GreyDifference
+from napari_virtual_ihc.models.card import ValidationFigure
 from napari_virtual_ihc.networks.folding import fold_spectral
 from napari_virtual_ihc.networks.norm import freeze_statistics, norm_layers, pooled_statistics
 from napari_virtual_ihc.networks.registry import build
@@ -28,11 +30,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from napari_virtual_ihc.measures.dab_agreement import Agreement
     from napari_virtual_ihc.methods.base import Method
 
 _POOLED_TILES = 16
 _POOLED_SIDE = 256
 _SAMPLE_SIDE = 512
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What held-out data say of a network.
+
+    Attributes
+    ----------
+    told
+        JSON values for the run's ``validation`` event.
+    figures
+        Numbers for the model card.
+    """
+
+    told: dict[str, Any]
+    figures: tuple[ValidationFigure, ...]
+
+
+class Validator(Protocol):
+    """How the loop looks at what a method trains."""
+
+    def prepare(self, method: Method, device: torch.device) -> nn.Module:
+        """Return the present network as a product would run it."""
+
+    def judge(self, network: nn.Module) -> Verdict:
+        """Return what held-out data say of it."""
+
+    def sample(self, network: nn.Module, path: Path) -> None:
+        """Write a picture of what it does to held-out data, as PNG."""
 
 
 def inference_state(method: Method) -> tuple[dict[str, object], dict[str, Tensor]]:
@@ -69,10 +101,10 @@ def freeze_over(network: nn.Module, pictures: Sequence[NDArray[np.uint8]]) -> No
 
 
 @torch.no_grad()
-def translate(network: nn.Module, he: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Translate one picture (h, w, 3) uint8, padded by reflection to a multiple of 4."""
+def translate(network: nn.Module, he: NDArray[np.uint8], stride: int) -> NDArray[np.uint8]:
+    """Translate one picture (h, w, 3) uint8, padded by reflection to a multiple of ``stride``."""
     height, width = he.shape[:2]
-    padded = np.pad(he, ((0, -height % 4), (0, -width % 4), (0, 0)), mode="reflect")
+    padded = np.pad(he, ((0, -height % stride), (0, -width % stride), (0, 0)), mode="reflect")
     out = network(to_tensor(padded)[None].to(_device(network)))[0]
     return to_rgb(out)[:height, :width]
 
@@ -90,14 +122,17 @@ class Validation:
         Their scale, µm/px.
     load_size
         Side to which pictures are resized, as in training.
+    stride
+        Sides that the generator takes are multiples of it.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], mpp: float, load_size: int | None, limit: int
+        self, pairs: Sequence[Pair], mpp: float, load_size: int | None, limit: int, stride: int = 4
     ) -> None:
         self.pairs = [pairs[i] for i in _spread(len(pairs), limit)]
         self.mpp = mpp
         self.load_size = load_size
+        self.stride = stride
 
     def prepare(self, method: Method, device: torch.device) -> nn.Module:
         """Return the present generator, its statistics frozen over the held-out H&E."""
@@ -105,13 +140,19 @@ class Validation:
         freeze_over(network, [load(pair, self.load_size)[0] for pair in self.pairs])
         return network
 
+    def judge(self, network: nn.Module) -> Verdict:
+        """Return DAB agreement and grey difference on the held-out pairs."""
+        agreement, difference = self.figures(network)
+        told = {"dab": agreement.as_dict(), "grey": difference.compute()}
+        return Verdict(told, as_figures(agreement))
+
     def figures(self, network: nn.Module) -> tuple[Agreement, GreyDifference]:
         """Return DAB agreement per square inside tissue, and the grey difference."""
         agreement = DabAgreement(self.mpp, DEFAULT_DAB.name, where="tissue, held-out pairs")
         difference = GreyDifference()
         for pair in self.pairs:
             he, ihc = load(pair, self.load_size)
-            virtual = translate(network, he)
+            virtual = translate(network, he, self.stride)
             agreement.update(positive(virtual), positive(ihc), tissue_mask(he, self.mpp))
             difference.update(virtual, ihc)
         return agreement.compute(), difference
@@ -128,7 +169,22 @@ class Validation:
 
     def _row(self, network: nn.Module, pair: Pair) -> NDArray[np.uint8]:
         he, ihc = (_centre(p, min(_SAMPLE_SIDE, *p.shape[:2])) for p in load(pair, self.load_size))
-        return np.concatenate([he, translate(network, he), ihc], axis=1)
+        return np.concatenate([he, translate(network, he, self.stride), ihc], axis=1)
+
+
+def as_figures(agreement: Agreement) -> tuple[ValidationFigure, ...]:
+    """Return the finite numbers of an agreement as figures of a card."""
+    named = {
+        "dab_area_r": agreement.correlation.r,
+        "dab_area_bias": agreement.bias,
+    }
+    return tuple(
+        ValidationFigure(
+            name=name, value=value, protocol=agreement.protocol, n=agreement.squares or None
+        )
+        for name, value in named.items()
+        if np.isfinite(value)
+    )
 
 
 def positive(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:

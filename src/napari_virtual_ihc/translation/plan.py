@@ -52,12 +52,10 @@ def facts_of(card: ModelCard) -> Facts:
     ModelError
         If the model is no generator, or gives pixels of another size than it reads.
     """
-    from napari_virtual_ihc.networks.registry import configure
-    from napari_virtual_ihc.networks.resnet import ResnetConfig
-    from napari_virtual_ihc.networks.unet import UnetConfig
+    from napari_virtual_ihc.networks.registry import GeneratorConfig, configure
 
     config = configure(card.architecture, card.arguments)
-    if card.kind != "generator" or not isinstance(config, ResnetConfig | UnetConfig):
+    if card.kind != "generator" or not isinstance(config, GeneratorConfig):
         raise ModelError(f"Model {card.name!r} is a {card.kind} and cannot translate slides.")
     if (config.input_nc, config.output_nc) != (3, 3):
         raise ModelError(f"Model {card.name!r} does not translate RGB to RGB.")
@@ -66,8 +64,7 @@ def facts_of(card: ModelCard) -> Facts:
             f"Model {card.name!r} reads {card.mpp_in} and gives {card.mpp_out} µm/px; its "
             "architecture keeps the scale, so 'mpp_in' and 'mpp_out' must agree."
         )
-    halvings = config.n_downsampling if isinstance(config, ResnetConfig) else config.n_downs
-    stride, exact = 2**halvings, card.tiling == "exact"
+    stride, exact = config.stride, card.tiling == "exact"
     margin = ceil_div(card.dependency_radius or 0, stride) * stride if exact else _BLENDED_MARGIN
     return Facts(stride, config.norm == "instance", margin, exact)
 
