@@ -117,3 +117,21 @@ class Method(Protocol):
 
     def architecture(self) -> tuple[str, dict[str, object]]:
         """Return the generator's architecture name and arguments, as a model card stores them."""
+
+
+class AuxiliaryMethod(Method, Protocol):
+    """A method whose artifact serves other methods and makes no IHC; judged by figures of its own.
+
+    Attributes
+    ----------
+    protocols
+        Figure → how it is made, in words, as the model card states it.
+    """
+
+    protocols: ClassVar[Mapping[str, str]]
+
+    def examine(self, network: nn.Module, batch: Batch) -> dict[str, float]:
+        """Return the figures of one held-out batch; the loop averages them over all batches."""
+
+    def picture(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return (3, H, W) in [-1, 1], pictures side by side that show what it does."""
