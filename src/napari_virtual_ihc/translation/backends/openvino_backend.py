@@ -33,6 +33,8 @@ _POLL_MS = 20
 class OpenVinoBackend:
     """A network compiled for this CPU, once for each input shape.
 
+    Its threads are not pinned: pinned ones of several processes would share the same cores.
+
     Parameters
     ----------
     network
@@ -59,6 +61,7 @@ class OpenVinoBackend:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
+            "ENABLE_CPU_PINNING": False,
         }
         self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
