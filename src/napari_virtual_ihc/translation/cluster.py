@@ -154,9 +154,11 @@ def order_of(translator: Translator, slide_path: Path) -> Order:
     )  # fmt: skip
 
 
-def warm(order: Order) -> None:
-    """Open slide and model on a worker and build the network, so that its first block is quick."""
-    _bench(tuple(asdict(order).items()))
+def warm(order: Order, block: Block) -> None:
+    """Open slide and model on a worker and compile the network for blocks like ``block``."""
+    bench = _bench(tuple(asdict(order).items()))
+    with bench.lock:
+        bench.translator.compute(bench.translator.load(block))
 
 
 def make_block(order: Order, out: str, block: Block) -> Tally:
