@@ -55,7 +55,7 @@ from napari_virtual_ihc.widgets.prepare import Prepared
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_virtual_ihc.models.folder import Model
     from napari_virtual_ihc.slides.slide import Slide
@@ -133,9 +133,8 @@ class Walk:
         assert current is not None
         return current.adapter
 
-    def rest_at(self, place: Place) -> None:
-        """Pan there, rest for as long as is promised, and note what was seen when."""
-        pan_to(self.shown.viewer, place)
+    def rest(self) -> None:
+        """Rest for as long as is promised, and note what was seen when."""
         rested, adapter = time.perf_counter(), self.adapter()
         seconds = REST * self.forward * self._forwards_needed(adapter)
         seen = self._wait_for_first_tile(adapter, seconds)
@@ -250,11 +249,7 @@ def gaps_alone(walker: Walk, path: Sequence[Place], rest: float) -> tuple[dict[s
         layer.visible = False
     run_events(1.0)
 
-    def rest_at(place: Place) -> None:
-        pan_to(walker.shown.viewer, place)
-        run_events(rest)
-
-    return gaps(walker, path, rest_at)
+    return gaps(walker, path, lambda: run_events(rest))
 
 
 def gaps_with_model(walker: Walk, path: Sequence[Place]) -> tuple[dict[str, float], ...]:
@@ -264,10 +259,12 @@ def gaps_with_model(walker: Walk, path: Sequence[Place]) -> tuple[dict[str, floa
     walker.shown.translate.translation.set_live(True)
     walker.shown.session.services.cache.clear()
     run_events(1.0)
-    return gaps(walker, path, walker.rest_at)
+    return gaps(walker, path, walker.rest)
 
 
-def gaps(walker: Walk, path: Sequence[Place], rest_at: Any) -> tuple[dict[str, float], ...]:
+def gaps(
+    walker: Walk, path: Sequence[Place], rest: Callable[[], object]
+) -> tuple[dict[str, float], ...]:
     """Return the gaps of a walk: of all of it, and of its moving parts."""
     beat = Heartbeat()
     everything, moving = [], []
@@ -276,7 +273,7 @@ def gaps(walker: Walk, path: Sequence[Place], rest_at: Any) -> tuple[dict[str, f
         pan_to(walker.shown.viewer, place)
         moving.append(beat.stop())
         beat.start()
-        rest_at(place)
+        rest()
         everything += [moving[-1], beat.stop()]
     return summary(np.concatenate(everything)), summary(np.concatenate(moving))
 
@@ -297,10 +294,10 @@ def remember(walker: Walk, path: Sequence[Place], words: Words) -> dict[str, Any
     every = 1 if words.minutes == 0 else max(round(len(path) / max(affordable, 1)), 1)
     first, start = 0.0, min(FIRST_MEMORY, len(path) // 2)
     for number, place in enumerate(path, start=1):
+        pan_to(walker.shown.viewer, place)
         if number % every == 0:
-            walker.rest_at(place)
+            walker.rest()
         else:
-            pan_to(walker.shown.viewer, place)
             run_events(BRIEF)
         if number == start:
             first = resident_mb()
