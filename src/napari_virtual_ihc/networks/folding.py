@@ -18,18 +18,20 @@ from napari_virtual_ihc.networks.norm import (
     norm_layers,
     require_same_names,
 )
-from napari_virtual_ihc.networks.resnet import ResidualBlock, ResnetGenerator
+from napari_virtual_ihc.networks.resnet import ResidualBlock, ResnetConfig, ResnetGenerator
 from napari_virtual_ihc.networks.spectral import (
     SpectralConv2d,
     SpectralConvTranspose2d,
     with_parameters,
 )
-from napari_virtual_ihc.networks.unet import SkipBlock, UnetGenerator
+from napari_virtual_ihc.networks.unet import SkipBlock, UnetConfig, UnetGenerator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Generator = ResnetGenerator | UnetGenerator
+FOLDABLE = (ResnetConfig, UnetConfig)
+"""Shapes of the networks that `fold_statistics` takes; others run as they are, norms frozen."""
 _PlainConv = nn.Conv2d | nn.ConvTranspose2d
 _Affine = tuple[Tensor, Tensor]
 _Pair = tuple[int, int]
@@ -66,7 +68,7 @@ def fold_statistics(
     return folded.eval().requires_grad_(False)
 
 
-def fold_spectral(generator: Generator) -> dict[str, Tensor]:
+def fold_spectral(generator: nn.Module) -> dict[str, Tensor]:
     """Return the state dict of the same network without spectral normalisation (stored u, v)."""
     state = dict(generator.state_dict())
     for name, module in generator.named_modules():

@@ -9,6 +9,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.networks.ammfi import AmmfiConfig, AmmfiGenerator
 from napari_virtual_ihc.networks.norm import thaw_statistics
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-GeneratorConfig = ResnetConfig | UnetConfig
+GeneratorConfig = ResnetConfig | UnetConfig | AmmfiConfig
 """Networks from RGB to RGB; each has ``input_nc``, ``output_nc``, ``norm`` and ``stride``."""
 Config = GeneratorConfig | PatchGanConfig | ProjectionConfig
 
 architectures: dict[str, tuple[type[Any], type[Any]]] = {
     "resnet": (ResnetConfig, ResnetGenerator),
     "unet": (UnetConfig, UnetGenerator),
+    "ammfi": (AmmfiConfig, AmmfiGenerator),
     "patchgan": (PatchGanConfig, PatchGan),
     "projection": (ProjectionConfig, PatchProjection),
 }

@@ -36,12 +36,15 @@ class Facts:
         Pixels around a core that are read and discarded.
     exact
         Whether tiled equals untiled where statistics are frozen.
+    foldable
+        Whether frozen norms can be folded into convolutions.
     """
 
     stride: int
     normed: bool
     margin: int
     exact: bool
+    foldable: bool
 
 
 def facts_of(card: ModelCard) -> Facts:
@@ -52,6 +55,7 @@ def facts_of(card: ModelCard) -> Facts:
     ModelError
         If the model is no generator, or gives pixels of another size than it reads.
     """
+    from napari_virtual_ihc.networks.folding import FOLDABLE
     from napari_virtual_ihc.networks.registry import GeneratorConfig, configure
 
     config = configure(card.architecture, card.arguments)
@@ -66,7 +70,8 @@ def facts_of(card: ModelCard) -> Facts:
         )
     stride, exact = config.stride, card.tiling == "exact"
     margin = ceil_div(card.dependency_radius or 0, stride) * stride if exact else _BLENDED_MARGIN
-    return Facts(stride, config.norm == "instance", margin, exact)
+    normed, foldable = config.norm == "instance", isinstance(config, FOLDABLE)
+    return Facts(stride, normed, margin, exact, foldable)
 
 
 def mode_of(asked: str, facts: Facts) -> Mode:

@@ -86,7 +86,10 @@ class Translator:
         self.model, self.slide = model, slide
         self.facts = facts_of(model.card)
         self.mode = mode_of(statistics, self.facts)
-        self.choice = choose(device, backend, precision, folded=self.mode in ("slide", "none"))
+        folded = self.mode in ("slide", "none")
+        self.choice = choose(
+            device, backend, precision, folded=folded, foldable=self.facts.foldable
+        )
         self.grid = grid_of(slide, model.card, tile)
         self.plan = plan_of(
             self.grid, self.facts, self.mode, self.choice.device, self.choice.backend
@@ -250,6 +253,8 @@ class Translator:
             )
         if found is not None and not found.windows:
             return runners.live_runner(self.model, choice)
+        if not self.facts.foldable:
+            return runners.frozen_runner(self.model, found, choice, margin)
         return runners.folded_runner(self.model, found, choice, margin, exact=self.facts.exact)
 
     def _fallback(self, found: Statistics | None) -> Callable[[], NetworkRunner] | None:

@@ -25,7 +25,9 @@ class Choice:
     precision: str
 
 
-def choose(device: str, backend: str, precision: str, *, folded: bool) -> Choice:
+def choose(
+    device: str, backend: str, precision: str, *, folded: bool, foldable: bool = True
+) -> Choice:
     """Return what is asked for, with ``auto`` decided by the machine.
 
     Parameters
@@ -34,6 +36,8 @@ def choose(device: str, backend: str, precision: str, *, folded: bool) -> Choice
         One of `DEVICES`, `BACKENDS`, `PRECISIONS`.
     folded
         Whether statistics are folded into the convolutions; OpenVINO runs only such networks.
+    foldable
+        Whether those of this architecture can be.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def choose(device: str, backend: str, precision: str, *, folded: bool) -> Choice
     _require(backend, BACKENDS, "backend")
     _require(precision, PRECISIONS, "precision")
     place = _device(device, backend)
-    engine = _backend(backend, place, folded=folded)
+    engine = _backend(backend, place, folded=folded and foldable, foldable=foldable)
     return Choice(place, engine, _precision(precision, place))
 
 
@@ -82,7 +86,7 @@ def _preference(backend: str) -> tuple[str, ...]:
     return ("cpu",) if backend == "openvino" else ("cuda", "mps", "cpu")
 
 
-def _backend(asked: str, device: str, *, folded: bool) -> str:
+def _backend(asked: str, device: str, *, folded: bool, foldable: bool) -> str:
     if asked == "torch":
         return asked
     usable = device == "cpu" and folded and openvino_installed()
@@ -90,6 +94,11 @@ def _backend(asked: str, device: str, *, folded: bool) -> str:
         return "openvino" if usable and _intel() else "torch"
     if device != "cpu":
         raise UsageError(f"The OpenVINO backend runs on the cpu, not on {device}.")
+    if not foldable:
+        raise UsageError(
+            "The OpenVINO backend runs plain convolutions, which this model's architecture cannot "
+            "be folded into; take --backend torch."
+        )
     if not folded:
         raise UsageError(
             "The OpenVINO backend needs frozen statistics; take --statistics slide or "

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 Layers = dict[str, tuple["NDArray[np.float32]", "NDArray[np.float32]"]]
 """Mean and biased variance, each (C,), of each norm's input, by the norm's qualified name."""
 
-_ROOT = "model"
-
 
 class _Tracer(fx.Tracer):
     """Keeps every module without children, and every norm, as one step."""
@@ -39,8 +37,9 @@ class _Tracer(fx.Tracer):
 
 
 class _Lockstep:
-    def __init__(self, steps: nn.Module, tiles: list[Tensor], margin: int) -> None:
+    def __init__(self, steps: nn.Module, prefix: str, tiles: list[Tensor], margin: int) -> None:
         self.graph = _Tracer().trace(steps)
+        self.prefix = prefix
         self.modules = dict(steps.named_modules())
         self.side = tiles[0].shape[-1]
         self.margin = margin
@@ -56,7 +55,7 @@ class _Lockstep:
             source = node.args[0]
             assert isinstance(source, Node)
             pooled = pool([values[source] for values in self.values], self._crop)
-            self.layers[f"{_ROOT}.{node.target}"] = pooled
+            self.layers[f"{self.prefix}{node.target}"] = pooled
         for tile, values in zip(self.tiles, self.values, strict=True):
             tick()
             values[node] = self._apply(node, layer, pooled, tile, values)
@@ -95,7 +94,8 @@ def lockstep_statistics(
     Parameters
     ----------
     network
-        In eval mode with live statistics; its layers lie in ``network.model``.
+        In eval mode with live statistics. Where all its layers lie in ``network.model``, that is
+        walked, so that its own forward may check its input; else its forward is.
     windows
         Square (3, S, S) uint8 RGB, S a multiple of the network's stride.
     margin
@@ -117,8 +117,7 @@ def lockstep_statistics(
         If ``cancelled`` said so.
     """
     place = torch.device(device)
-    steps = network.model
-    assert isinstance(steps, nn.Module)
+    steps, prefix = _steps(network)
     steps.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.inference_mode(), exact_arithmetic():
         tiles = [
@@ -127,12 +126,19 @@ def lockstep_statistics(
             )
             for window in windows
         ]
-        walk = _Lockstep(steps, tiles, margin)
+        walk = _Lockstep(steps, prefix, tiles, margin)
         nodes = [node for node in walk.graph.nodes if node.op != "output"]
         ticker = _Ticker(len(nodes) * len(tiles), progress, cancelled)
         for node in nodes:
             walk.step(node, ticker)
     return walk.layers
+
+
+def _steps(network: nn.Module) -> tuple[nn.Module, str]:
+    """Return what is walked, and what precedes its norms' names in the network."""
+    if [name for name, _ in network.named_children()] == ["model"]:
+        return network.get_submodule("model"), "model."
+    return network, ""
 
 
 def pool(

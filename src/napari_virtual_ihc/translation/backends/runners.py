@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from napari_virtual_ihc.networks.folding import fold_statistics
-from napari_virtual_ihc.networks.norm import LayerStatistics
+from napari_virtual_ihc.networks.norm import LayerStatistics, freeze_statistics
 from napari_virtual_ihc.translation.backends.dense import DenseAnchors
 from napari_virtual_ihc.translation.backends.shrinking import shrinking
 from napari_virtual_ihc.translation.backends.torch_backend import TorchBackend
@@ -62,11 +62,7 @@ class NetworkRunner:
 
 def folded_network(model: Model, statistics: Statistics | None) -> nn.Module:
     """Return the model's network with norms folded into its convolutions."""
-    frozen = {
-        name: LayerStatistics(torch.from_numpy(mean.copy()), torch.from_numpy(var.copy()))
-        for name, (mean, var) in (statistics.layers if statistics else {}).items()
-    }
-    return fold_statistics(cast("Generator", model.network()), frozen)
+    return fold_statistics(cast("Generator", model.network()), _layers(statistics))
 
 
 def folded_runner(
@@ -78,6 +74,26 @@ def folded_runner(
         network = shrinking(network, margin)
     backend = _backend(network, choice)
     return NetworkRunner(backend, margin, 0 if exact else margin, divisible=exact)
+
+
+def frozen_runner(
+    model: Model, statistics: Statistics | None, choice: Choice, margin: int
+) -> NetworkRunner:
+    """Return a runner of the network as it is, its norms frozen: where they cannot be folded.
+
+    Statistics stay float32 in whatever precision the network runs.
+    """
+    network = model.network()
+    backend = _torch(network, choice)
+    freeze_statistics(network, _layers(statistics))
+    return NetworkRunner(backend, margin, margin, divisible=False)
+
+
+def _layers(statistics: Statistics | None) -> dict[str, LayerStatistics]:
+    return {
+        name: LayerStatistics(torch.from_numpy(mean.copy()), torch.from_numpy(var.copy()))
+        for name, (mean, var) in (statistics.layers if statistics else {}).items()
+    }
 
 
 def live_runner(model: Model, choice: Choice) -> NetworkRunner:
