@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.networks.dropout import Dropout
 from napari_virtual_ihc.networks.norm import make_norm
 
 
@@ -121,7 +122,7 @@ def _middle(
     encoder = [nn.LeakyReLU(0.2), _down(config, outer, inner), make_norm(config.norm, inner)]
     up = _up(2 * inner, outer, bias=config.norm == "instance")
     decoder = [nn.ReLU(), up, make_norm(config.norm, outer)]
-    tail = [nn.Dropout(dropout)] if dropout else []
+    tail = [Dropout(dropout)] if dropout else []
     return SkipBlock(nn.Sequential(*encoder, block, *decoder, *tail))
 
 

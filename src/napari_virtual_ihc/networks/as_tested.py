@@ -1,0 +1,48 @@
+"""A generator as the pix2pix codes test it: in train mode, one picture at a time.
+
+Without their ``--eval`` flag these codes leave dropout on and let BatchNorm take the statistics of
+the test picture (Isola et al. 2017, section 3.4); published outputs are made this way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_virtual_ihc.networks.dropout import dropout_layers
+from napari_virtual_ihc.networks.norm import norm_layers
+
+if TYPE_CHECKING:
+    import torch
+
+
+class PictureBatchNorm(nn.Module):
+    """A BatchNorm by the statistics of each picture of (N, C, H, W), not by its running ones."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.weight = norm.weight
+        self.bias = norm.bias
+        self.eps = norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` normalised, in its own dtype; statistics are float32."""
+        weight, bias = self.weight.float(), self.bias.float()
+        return F.instance_norm(x.float(), weight=weight, bias=bias, eps=self.eps).to(x.dtype)
+
+
+def as_tested(network: nn.Module) -> nn.Module:
+    """Replace every BatchNorm of ``network`` by a `PictureBatchNorm` in place, and return it."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, PictureBatchNorm(child))
+    return network
+
+
+def differs_as_tested(network: nn.Module) -> bool:
+    """Return whether train mode changes what ``network`` gives: BatchNorm or dropout."""
+    batch_norms = any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    return batch_norms or bool(dropout_layers(network))
