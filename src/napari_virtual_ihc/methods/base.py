@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
     from torch import Tensor, nn
@@ -33,6 +33,9 @@ class Batch:
         1-based epoch, as schedules count.
     generator
         CPU source of every random draw of the step, seeded from (seed, step).
+    first, whole
+        Where several processes share a batch: place of the first picture here in the whole
+        batch, and how many pictures that has (all are here where None).
     """
 
     he: Tensor
@@ -41,6 +44,17 @@ class Batch:
     step: int
     epoch: int
     generator: torch.Generator
+    first: int = 0
+    whole: int | None = None
+
+    def per_picture(self, draw: Callable[[int], Tensor]) -> Tensor:
+        """Return what ``draw`` gives for the pictures here, along the first axis.
+
+        ``draw`` is asked for the whole batch, so that a picture gets the same numbers however
+        many processes share it.
+        """
+        here = len(self.he)
+        return draw(here if self.whole is None else self.whole)[self.first : self.first + here]
 
 
 class Engine(Protocol):
@@ -78,7 +92,8 @@ class Method(Protocol):
         Optimisers by letter, each group with its ``initial_lr``.
     memory
         Tensors besides weights that the next step depends on (image pools, moving averages);
-        saved and restored with the weights, so that a resumed run is the unbroken one.
+        saved and restored with the weights, so that a resumed run is the unbroken one. Before
+        the first step the loop puts them on the networks' device; each process has its own.
     notes
         Sentences for the card of what comes out, such as what was left out and why.
     """
@@ -126,9 +141,12 @@ class AuxiliaryMethod(Method, Protocol):
     ----------
     protocols
         Figure → how it is made, in words, as the model card states it.
+    better
+        Which values of the first figure are the better ones; the best weights are kept by it.
     """
 
     protocols: ClassVar[Mapping[str, str]]
+    better: ClassVar[Literal["higher", "lower"]]
 
     def examine(self, network: nn.Module, batch: Batch) -> dict[str, float]:
         """Return the figures of one held-out batch; the loop averages them over all batches."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ class Learner(ABC, Generic[R]):
     artifact: ClassVar[Artifact] = "generator"
     fidelity: ClassVar[str] = "published code"
     ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
 
     def __init__(self, recipe: R, seed: int) -> None:
         self.recipe = recipe

@@ -74,6 +74,13 @@ class Recipe(BaseModel):
     clip_norm: float | None = Field(
         default=None, gt=0, description="Largest gradient norm; none does not clip."
     )
+    ema_decay: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Decay of the moving average of the artifact's weights, which is then what "
+        "is validated and kept; none takes the weights as they are.",
+    )
     augmentation: Augmentation = Field(default=Augmentation(), description="Random changes.")
 
     @property
