@@ -36,7 +36,21 @@ def test_patch_nce(case) -> None:
     assert torch.autograd.grad(unfrozen, key, allow_unused=True) == (None,)
 
 
-@pytest.mark.golden("loss_asp_")
+@pytest.mark.golden("loss_mdcl_patchnce$")
+def test_mix_domain_patch_nce(case) -> None:
+    tensors = case.tensors()
+    query, key = tensors["feat_q"].requires_grad_(True), tensors["feat_k"]
+    for temperature in case.args["nce_T"]:
+        loss = patch_nce(query, key, temperature=temperature, negatives="mixed")
+        case.check(loss, tensors[f"loss_T{temperature:g}"])
+        case.check_gradient(gradient(loss, query), tensors[f"grad_q_T{temperature:g}"])
+    query, key = tensors["feat_q_b2"].requires_grad_(True), tensors["feat_k_b2"]
+    loss = patch_nce(query, key, images=2, all_negatives=True, negatives="mixed")
+    case.check(loss, tensors["loss_b2_allneg"])
+    case.check_gradient(gradient(loss, query), tensors["grad_q_b2_allneg"])
+
+
+@pytest.mark.golden("loss_(asp_|mdcl_asp_)")
 def test_adaptive_patch_nce(case) -> None:
     tensors, args = case.tensors(), case.args
     query, key = tensors["feat_q"].requires_grad_(True), tensors["feat_k"]
@@ -48,8 +62,9 @@ def test_adaptive_patch_nce(case) -> None:
                 key,
                 schedule,
                 epoch,
-                images=args["batch_size"],
+                images=args.get("batch_size", 1),
                 temperature=args["nce_T"],
+                negatives="mixed" if "mdcl" in case.entry["id"] else "inter",
             )
             case.check(loss, tensors["loss"][i, j])
             case.check_gradient(gradient(loss, query), tensors["grad_q"][i, j])

@@ -14,8 +14,11 @@ from napari_virtual_ihc.methods.cut import Cut, CutRecipe
 from napari_virtual_ihc.methods.recipe import read_recipe
 from napari_virtual_ihc.methods.registry import method_named, methods, preset
 from napari_virtual_ihc.networks.registry import build
+from napari_virtual_ihc.training import checkpoints
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
     from torch.optim import Optimizer
 
@@ -106,6 +109,18 @@ def test_a_step_depends_on_the_seed_alone(method: Method) -> None:
     first = method.training_step(batch(seed=3), Plain())
     second = again.training_step(batch(seed=3), Plain())
     assert {k: v.item() for k, v in first.items()} == {k: v.item() for k, v in second.items()}
+
+
+def test_a_method_goes_on_from_its_checkpoint_bit_for_bit(method: Method, tmp_path: Path) -> None:
+    method.training_step(batch(seed=1), Plain())
+    checkpoints.save(tmp_path, checkpoints.capture(method, 1))
+    again = type(method).build(method.recipe, seed=2)
+    found = checkpoints.latest(tmp_path)
+    assert found is not None
+    checkpoints.restore(again, found)
+    for seed in (2, 3):
+        ours, theirs = (m.training_step(batch(seed=seed), Plain()) for m in (again, method))
+        assert {k: v.item() for k, v in ours.items()} == {k: v.item() for k, v in theirs.items()}
 
 
 def test_the_generator_is_rebuilt_from_its_architecture(method: Method) -> None:

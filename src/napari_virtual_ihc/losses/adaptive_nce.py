@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_virtual_ihc.errors import UsageError
-from napari_virtual_ihc.losses.patch_nce import patch_nce
+from napari_virtual_ihc.losses.patch_nce import Negatives, patch_nce
 
 Scheduler = Literal["none", "zero", "linear", "sigmoid", "lambda"]
 Lookup = Literal["uniform", "linear", "top", "bell"]
@@ -122,13 +122,19 @@ def adaptive_patch_nce(
     images: int = 1,
     temperature: float = 0.07,
     all_negatives: bool = False,
+    negatives: Negatives = "inter",
 ) -> Tensor:
     """Return w_i · PatchNCE_i of each patch, (B · P,); arguments as `patch_nce`.
 
     ``query`` comes from the virtual IHC and ``key`` from the real IHC at the same positions.
     """
     losses = patch_nce(
-        query, key, images=images, temperature=temperature, all_negatives=all_negatives
+        query,
+        key,
+        images=images,
+        temperature=temperature,
+        all_negatives=all_negatives,
+        negatives=negatives,
     )
     if schedule.scheduler == "none":
         return losses

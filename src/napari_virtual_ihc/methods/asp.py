@@ -21,7 +21,7 @@ from napari_virtual_ihc.methods.contrastive import (
     ContrastiveMethod,
     Translation,
 )
-from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
+from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 
 if TYPE_CHECKING:
@@ -29,16 +29,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_virtual_ihc.losses.patch_nce import Negatives
     from napari_virtual_ihc.methods.base import Batch
 
 
-class AspRecipe(ContrastiveRecipe):
+class AspRecipe(SpectralRecipe):
     """Switches of ASP; the defaults are the published launchers' (30 + 10 epochs, 1/10/10/10)."""
 
-    n_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
-    spectral_norm: bool = Field(default=True, description="Spectral norm on every conv of G, D.")
-    ndf: int = Field(default=32, ge=1, description="Channels of the discriminator's first layer.")
-    n_layers_d: int = Field(default=5, ge=1, description="Stages of the discriminator.")
     lambda_nce: float = Field(default=10.0, ge=0, description="Weight of PatchNCE.")
     lambda_asp: float = Field(
         default=10.0, ge=0, description="Weight of adaptive supervised PatchNCE; 0 is 'w/o SP'."
@@ -141,11 +138,7 @@ class Asp(ContrastiveMethod[AspRecipe]):
         terms = {"GAN": self.adversarial(translation.fake)}
         queries = self.encode_queries(translation)
         if recipe.lambda_nce:
-            nce = self.contrast("NCE", queries.fake, translation.he_maps, batch)
-            terms["NCE"] = nce * recipe.lambda_nce
-        if recipe.lambda_nce and queries.identity is not None:
-            identity = self.contrast("NCE_Y", queries.identity, translation.ihc_maps, batch)
-            terms["NCE_Y"] = identity * recipe.lambda_nce
+            terms |= self.input_contrasts(queries, translation, batch, recipe.lambda_nce)
         if recipe.lambda_asp:
             asp = self._adaptive(queries.fake, translation.ihc_maps, batch)
             terms["ASP"] = asp * recipe.lambda_asp
@@ -154,6 +147,11 @@ class Asp(ContrastiveMethod[AspRecipe]):
             pyramid = distance(translation.fake, batch.ihc, recipe.gp_weights)
             terms["GP"] = pyramid * recipe.lambda_gp
         return terms
+
+    @property
+    def asp_negatives(self) -> Negatives:
+        """Which patches the adaptive supervised term contrasts with."""
+        return "inter"
 
     def _adaptive(self, queries: list[Tensor], keys: list[Tensor], batch: Batch) -> Tensor:
         """Contrast ŷ with y, each pair weighted by its present similarity (eq. 3 and 4)."""
@@ -171,6 +169,7 @@ class Asp(ContrastiveMethod[AspRecipe]):
                 images=images,
                 temperature=recipe.nce_temperature,
                 all_negatives=recipe.all_negatives,
+                negatives=self.asp_negatives,
             )
 
         return self.contrast("ASP", queries, keys, batch, weighted)

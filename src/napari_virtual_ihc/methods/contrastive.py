@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_virtual_ihc.losses.gan import discriminator_loss, gan_loss
-from napari_virtual_ihc.losses.patch_nce import patch_nce
+from napari_virtual_ihc.losses.patch_nce import Negatives, patch_nce
 from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
 from napari_virtual_ihc.methods.learner import Learner
 from napari_virtual_ihc.networks.init import initialise
@@ -201,6 +201,22 @@ class ContrastiveMethod(Learner[R]):
         loss = gan_loss(self.networks["D"](fake), real=True, mode=self.recipe.gan_mode)
         return loss.mean() * self.recipe.lambda_gan
 
+    def input_contrasts(
+        self, queries: Queries, translation: Translation, batch: Batch, weight: float
+    ) -> dict[str, Tensor]:
+        """Return w · NCE(x → ŷ) and, with the identity term, w · NCE(y → G(y))."""
+        nce = self.contrast("NCE", queries.fake, translation.he_maps, batch)
+        terms = {"NCE": nce * weight}
+        if queries.identity is not None:
+            identity = self.contrast("NCE_Y", queries.identity, translation.ihc_maps, batch)
+            terms["NCE_Y"] = identity * weight
+        return terms
+
+    @property
+    def nce_negatives(self) -> Negatives:
+        """Which patches PatchNCE contrasts with."""
+        return "inter"
+
     def contrast(
         self,
         term: str,
@@ -227,6 +243,7 @@ class ContrastiveMethod(Learner[R]):
             images=images,
             temperature=recipe.nce_temperature,
             all_negatives=recipe.all_negatives,
+            negatives=self.nce_negatives,
         )
 
     def _fresh_ids(

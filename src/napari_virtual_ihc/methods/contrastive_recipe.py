@@ -48,3 +48,12 @@ class ContrastiveRecipe(Recipe):
         description="Instance norm over each crop (papers), or over the batch together, which "
         "prepares for the frozen statistics of a whole slide.",
     )
+
+
+class SpectralRecipe(ContrastiveRecipe):
+    """Networks of ASP and its heirs: six blocks, five stages, all under spectral norm."""
+
+    n_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
+    spectral_norm: bool = Field(default=True, description="Spectral norm on every conv of G, D.")
+    ndf: int = Field(default=32, ge=1, description="Channels of the discriminator's first layer.")
+    n_layers_d: int = Field(default=5, ge=1, description="Stages of the discriminator.")

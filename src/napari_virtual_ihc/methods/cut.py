@@ -98,12 +98,7 @@ class Cut(ContrastiveMethod[CutRecipe]):
         terms = {"GAN": self.adversarial(translation.fake)}
         queries = self._unflipped(translation)
         share = self.recipe.lambda_nce * (0.5 if queries.identity is not None else 1.0)
-        nce = self.contrast("NCE", queries.fake, translation.he_maps, batch)
-        terms["NCE"] = nce * share
-        if queries.identity is not None:
-            identity = self.contrast("NCE_Y", queries.identity, translation.ihc_maps, batch)
-            terms["NCE_Y"] = identity * share
-        return terms
+        return terms | self.input_contrasts(queries, translation, batch, share)
 
     def _unflipped(self, translation: Translation) -> Queries:
         queries = self.encode_queries(translation)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.methods.asp import Asp
 from napari_virtual_ihc.methods.cut import Cut
+from napari_virtual_ihc.methods.mdcl import Mdcl
+from napari_virtual_ihc.methods.sim_gan import SimGan
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.methods.base import Method
     from napari_virtual_ihc.methods.recipe import Recipe
 
 GROUP = "napari_virtual_ihc.methods"
-_OURS: dict[str, type[Method]] = {Cut.name: Cut, Asp.name: Asp}
+_OURS: dict[str, type[Method]] = {kind.name: kind for kind in (Cut, Asp, Mdcl, SimGan)}
 
 
 def methods() -> dict[str, type[Method]]:
