@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from napari_virtual_ihc.models.card import ModelCard
 from napari_virtual_ihc.models.folder import Model, load_model, save_model
+from napari_virtual_ihc.networks.ammfi import AmmfiConfig, AmmfiGenerator
 from napari_virtual_ihc.networks.init import initialise
 from napari_virtual_ihc.networks.radius import dependency_radius
 from napari_virtual_ihc.networks.registry import describe
@@ -68,6 +69,22 @@ def unet_model(folder: Path, **facts: Any) -> Model:
     return _saved(
         folder, UnetGenerator(config), "unet", describe(config), {"tiling": "blended"} | facts
     )
+
+
+def ammfi_model(folder: Path, config: AmmfiConfig | None = None, **facts: Any) -> Model:
+    """An attended generator whose batch norms have seen tissue."""
+    config = config or AmmfiConfig(ngf=4, n_blocks=1)
+    network = AmmfiGenerator(config)
+    initialise(network, "kaiming", generator=torch.Generator().manual_seed(3))
+    seen = torch.from_numpy(tissue(256, 256 + GLASS_UNTIL)[:, GLASS_UNTIL:].transpose(2, 0, 1))
+    with torch.no_grad():
+        network.model[network.depth - 2].weight.mul_(0.1)
+        for _ in range(40):
+            network(seen[None] / 127.5 - 1)
+    card = {"name": "small", "architecture": "ammfi", "arguments": describe(config)}
+    card |= {"marker": "HER2", "mpp_in": 0.5, "mpp_out": 0.5, "tiling": "blended"}
+    save_model(folder, ModelCard.model_validate(card | facts), network.state_dict())
+    return load_model(folder)
 
 
 def _saved(
