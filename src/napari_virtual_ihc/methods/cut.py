@@ -1,4 +1,4 @@
-"""CUT and FastCUT (Park, Efros, Zhang, Zhu: Contrastive Learning for Unpaired Translation, 2020).
+"""CUT (Park, Efros, Zhang, Zhu: Contrastive Learning for Unpaired Translation, 2020).
 
 A patch of the output must resemble the patch of the input at the same place more than other
 patches of that input; a discriminator makes the whole look like the target domain.
@@ -54,9 +54,6 @@ class Cut(ContrastiveMethod[CutRecipe]):
     recipe_type: ClassVar[type[Recipe]] = CutRecipe
     presets: ClassVar[Mapping[str, Recipe]] = {
         "paper": CutRecipe(),
-        "fast": CutRecipe(
-            n_epochs=150, n_epochs_decay=50, lambda_nce=10, nce_idt=False, flip_equivariance=True
-        ),
         "smoke": CutRecipe(
             n_epochs=3,
             n_epochs_decay=1,

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.methods.asp import Asp
 from napari_virtual_ihc.methods.cut import Cut
+from napari_virtual_ihc.methods.cyclegan import CycleGan
+from napari_virtual_ihc.methods.fastcut import FastCut
 from napari_virtual_ihc.methods.mdcl import Mdcl
+from napari_virtual_ihc.methods.pix2pix import Pix2Pix
+from napari_virtual_ihc.methods.pyramid_p2p import PyramidP2P
 from napari_virtual_ihc.methods.sim_gan import SimGan
 
 if TYPE_CHECKING:
@@ -16,7 +20,9 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.methods.recipe import Recipe
 
 GROUP = "napari_virtual_ihc.methods"
-_OURS: dict[str, type[Method]] = {kind.name: kind for kind in (Cut, Asp, Mdcl, SimGan)}
+_OURS: dict[str, type[Method]] = {
+    kind.name: kind for kind in (Pix2Pix, PyramidP2P, CycleGan, Cut, FastCut, Asp, Mdcl, SimGan)
+}
 
 
 def methods() -> dict[str, type[Method]]:

@@ -6,16 +6,10 @@ the test picture (Isola et al. 2017, section 3.4); published outputs are made th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_virtual_ihc.networks.dropout import dropout_layers
-from napari_virtual_ihc.networks.norm import norm_layers
-
-if TYPE_CHECKING:
-    import torch
 
 
 class PictureBatchNorm(nn.Module):
