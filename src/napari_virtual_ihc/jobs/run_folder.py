@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_virtual_ihc.errors import JobError
 from napari_virtual_ihc.files import read_json, write_json
+from napari_virtual_ihc.jobs import events
+from napari_virtual_ihc.jobs.control import Control, Priority, Wish
 from napari_virtual_ihc.jobs.process import ProcessIdentity
 from napari_virtual_ihc.provenance import stamp
 
@@ -17,12 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCHEMA = "virtual-ihc/run/1"
-CONTROL_SCHEMA = "virtual-ihc/run-control/1"
 State = Literal["running", "paused", "stopped", "finished", "failed", "lost"]
-Wish = Literal["run", "pause", "stop"]
 LIFECYCLE = ("started", "paused", "continued", "stopped", "finished", "failed")
+_RECENT = 200
 _ENDS: tuple[State, ...] = ("stopped", "finished", "failed")
-_TAIL_BYTES = 1 << 16
 
 
 class RunFolder:
@@ -132,26 +133,8 @@ class RunFolder:
         return read_json(self.facts_file, schema=SCHEMA)
 
     def append_event(self, event: dict[str, Any]) -> None:
-        """Append one event (it gets a ``time``, seconds since the epoch) as one whole line.
-
-        A line torn by an earlier crash is closed first, so that it costs no other line.
-        """
-        line = json.dumps({"time": time.time()} | event, ensure_ascii=False) + "\n"
-        prefix = "" if self._ends_with_newline() else "\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        handle = os.open(self.events_file, flags, 0o600)
-        try:
-            os.write(handle, (prefix + line).encode())
-        finally:
-            os.close(handle)
-
-    def _ends_with_newline(self) -> bool:
-        try:
-            with self.events_file.open("rb") as file:
-                file.seek(-1, os.SEEK_END)
-                return file.read(1) == b"\n"
-        except OSError:
-            return True
+        """Append one event; see :func:`napari_virtual_ihc.jobs.events.append`."""
+        events.append(self.events_file, event)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield all whole events, oldest first; torn lines are passed over."""
@@ -159,13 +142,11 @@ class RunFolder:
 
     def events_since(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Return the whole events behind byte ``offset``, and the offset to ask from next."""
-        if not self.events_file.exists():
-            return [], 0
-        with self.events_file.open("rb") as file:
-            file.seek(offset)
-            data = file.read()
-        whole = data.rfind(b"\n") + 1
-        return list(_parse(data[:whole])), offset + whole
+        return events.since(self.events_file, offset)
+
+    def newest_first(self) -> Iterator[dict[str, Any]]:
+        """Yield the whole events, newest first; the file is read from its end."""
+        yield from events.newest_first(self.events_file)
 
     def losses(self) -> dict[int, dict[str, float]]:
         """Return the loss terms by step, a resumed run's repeats replacing what they repeat."""
@@ -179,32 +160,28 @@ class RunFolder:
 
     def last(self, kind: str) -> dict[str, Any] | None:
         """Return the newest event of a kind, None where there is none."""
-        return next((e for e in reversed(list(self.events())) if e["event"] == kind), None)
+        return events.newest(self.events_file, kind)
 
     def last_lifecycle_event(self) -> dict[str, Any] | None:
-        """Return the newest event that tells of the run's life, None where there is none."""
-        if not self.events_file.exists():
-            return None
-        with self.events_file.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            tail = list(_parse(file.read()))
-        recent = [event for event in tail if event["event"] in LIFECYCLE]
-        return recent[-1] if recent else None
+        """Return the newest event that tells of the run's life, None if none is among the last."""
+        recent = islice(self.newest_first(), _RECENT)
+        return next((event for event in recent if event["event"] in LIFECYCLE), None)
+
+    def control(self) -> Control:
+        """Return what the owner last said, the defaults where nothing was said."""
+        return Control.read(self.control_file)
 
     def wish(self) -> Wish:
         """Return what the owner last wished, ``run`` where nothing was said."""
-        if not self.control_file.exists():
-            return "run"
-        said = read_json(self.control_file, schema=CONTROL_SCHEMA)["wish"]
-        known: dict[str, Wish] = {wish: wish for wish in get_args(Wish)}
-        if said not in known:
-            raise JobError(f"{self.control_file}, field 'wish': {said!r} is not known.")
-        return known[said]
+        return self.control().wish
 
     def set_wish(self, wish: Wish) -> None:
         """Tell the job to go on, to pause or to stop after the present step."""
-        write_json(self.control_file, stamp(CONTROL_SCHEMA, "job") | {"wish": wish})
+        replace(self.control(), wish=wish).write(self.control_file)
+
+    def set_priority(self, priority: Priority) -> None:
+        """Say who goes first where the training and a window share a device."""
+        replace(self.control(), priority=priority).write(self.control_file)
 
     def process(self) -> ProcessIdentity | None:
         """Return the process that works, or worked last, on the run."""
@@ -213,13 +190,16 @@ class RunFolder:
     def claim(self) -> None:
         """Declare the calling process as the one that works on the run.
 
+        It takes over from its parent, which may be a launcher of several processes.
+
         Raises
         ------
         JobError
             If another living process works on it.
         """
         owner, me = self.process(), ProcessIdentity.current()
-        if owner is not None and owner.pid != me.pid and owner.alive():
+        ours = (me.pid, os.getppid())
+        if owner is not None and owner.pid not in ours and owner.alive():
             raise JobError(f"{self.path} is being worked on by process {owner.pid}; stop it first.")
         me.write(self.process_file)
 
@@ -233,13 +213,3 @@ class RunFolder:
                 return ended or ("paused" if last["event"] == "paused" else "running")
             return "running"
         return ended or ("stopped" if self.wish() == "stop" else "lost")
-
-
-def _parse(data: bytes) -> Iterator[dict[str, Any]]:
-    for line in data.split(b"\n"):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "event" in event:
-            yield event
