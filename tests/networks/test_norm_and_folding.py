@@ -128,6 +128,25 @@ def test_pooled_statistics_of_one_tile_are_its_live_ones() -> None:
         torch.testing.assert_close(made(x), live, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("mode", ["live", "pooled"])
+def test_gradient_does_not_depend_on_its_layout(samples: int, mode: str) -> None:
+    source = torch.Generator().manual_seed(0)
+    x = torch.randn(samples, 6, 4, 4, generator=source, requires_grad=True)
+    slope = torch.randn(samples, 16, 6, generator=source)
+    layer = FreezableInstanceNorm(6)
+    if mode == "pooled":
+        layer.pool()
+    (ours,) = torch.autograd.grad(layer(x).flatten(2).transpose(1, 2), x, slope)
+    exact = x.detach().double().requires_grad_(True)
+    over = (2, 3) if mode == "live" else (0, 2, 3)
+    var, mean = torch.var_mean(exact, dim=over, correction=0, keepdim=True)
+    normalised = (exact - mean) / (var + 1e-5).sqrt()
+    straight = slope.transpose(1, 2).reshape(x.shape).contiguous().double()
+    (expected,) = torch.autograd.grad(normalised, exact, straight)
+    torch.testing.assert_close(ours, expected.float())
+
+
 def test_mapped_statistics_reach_every_pixel() -> None:
     norm = FreezableInstanceNorm(2)
     x = image(1, 2, 4, 6)

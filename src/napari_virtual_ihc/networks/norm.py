@@ -109,16 +109,27 @@ class FreezableInstanceNorm(nn.Module):
 
     def _normalise(self, x: Tensor) -> Tensor:
         if self.mode == "live":
-            return F.instance_norm(x, eps=self.eps)
+            return guarded(F.instance_norm(x, eps=self.eps))
         if self.mode == "frozen":
             return F.batch_norm(x, self.frozen_mean, self.frozen_var, eps=self.eps)
         if self.mode == "pooled":
             var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
             self.frozen_mean, self.frozen_var = mean.detach(), var.detach()
-            return F.batch_norm(x, None, None, training=True, eps=self.eps)
+            return guarded(F.batch_norm(x, None, None, training=True, eps=self.eps))
         assert self._maps is not None
         mean_map, inverse_std = self._maps(x.shape[2], x.shape[3])
         return (x - mean_map) * inverse_std
+
+
+def guarded(out: Tensor) -> Tensor:
+    """Return ``out`` of a norm, its gradient made contiguous where that matters.
+
+    Given the transposed or channels-last gradient of a single sample, torch 2.13's norms answer
+    with a wrong one on the CPU.
+    """
+    if len(out) == 1 and out.requires_grad:
+        out.register_hook(lambda slope: slope.contiguous())
+    return out
 
 
 def make_norm(kind: NormKind, channels: int) -> nn.Module:
