@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from napari_virtual_ihc.errors import ModelError
 from napari_virtual_ihc.networks.blur import Downsample, Upsample
+from napari_virtual_ihc.networks.dropout import Dropout
 from napari_virtual_ihc.networks.norm import make_norm
 from napari_virtual_ihc.networks.spectral import spectral
+from napari_virtual_ihc.networks.tapping import run_tapped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 _RANGES = {
@@ -111,33 +113,25 @@ class ResnetGenerator(nn.Module):
         out: Tensor = self.model(x)
         return out
 
-    def features(self, x: Tensor, taps: Sequence[int], *, whole: bool = False) -> list[Tensor]:
+    def features(
+        self,
+        x: Tensor,
+        taps: Sequence[int],
+        *,
+        whole: bool = False,
+        added: Mapping[int, Tensor] | None = None,
+    ) -> list[Tensor]:
         """Return the outputs of the layers ``taps`` (ascending positions in ``model``).
 
-        With ``whole`` the network runs to its end and its image is appended as the last item.
+        With ``whole`` the network runs to its end and its image is appended as the last item;
+        ``added`` is summed onto the outputs of the layers it names, as VSMT guides a generator.
 
         Raises
         ------
         ModelError
-            If the taps are not ascending positions of this network.
+            If the taps are not ascending positions of this network, or ``added`` names others.
         """
-        if (
-            list(taps) != sorted(set(taps))
-            or not taps
-            or not 0 <= taps[0] <= taps[-1] < len(self.model)
-        ):
-            raise ModelError(
-                f"Feature taps {list(taps)} are not ascending layers of this generator."
-            )
-        found = []
-        last = len(self.model) - 1 if whole else taps[-1]
-        for position, layer in enumerate(self.model):
-            x = layer(x)
-            if position in taps:
-                found.append(x)
-            if position == last:
-                break
-        return [*found, x] if whole else found
+        return run_tapped(self.model, x, taps, whole=whole, added=added)
 
 
 def tap_channels(config: ResnetConfig, taps: Sequence[int]) -> tuple[int, ...]:
@@ -190,7 +184,7 @@ def _residual_block(config: ResnetConfig) -> ResidualBlock:
         inner = _wrapped(config, nn.Conv2d(width, width, 3, bias=bias))
         return [nn.ReflectionPad2d(1), inner, make_norm(config.norm, width)]
 
-    dropout = [nn.Dropout(config.dropout)] if config.dropout else []
+    dropout = [Dropout(config.dropout)] if config.dropout else []
     return ResidualBlock(nn.Sequential(*conv(), nn.ReLU(inplace=True), *dropout, *conv()))
 
 
