@@ -88,6 +88,13 @@ def test_channel_attention_reaches_across_the_whole_map() -> None:
     assert bool((x.grad[0, :, 0, 0] != 0).any())
 
 
+def test_gradients_are_the_slopes_of_a_single_picture() -> None:
+    torch.manual_seed(0)
+    module = Ammfi(2).double()
+    inputs = [image(1, 2, 4, 5, seed=seed).double().requires_grad_() for seed in (0, 1)]
+    assert torch.autograd.gradcheck(module, inputs)
+
+
 @pytest.mark.parametrize("antialias", [True, False])
 def test_taps_lie_where_the_resnet_has_them(antialias: bool) -> None:
     config = AmmfiConfig(ngf=4, antialias=antialias, antialias_up=antialias)

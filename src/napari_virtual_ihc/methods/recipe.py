@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from napari_virtual_ihc.errors import UsageError
 
@@ -51,6 +53,34 @@ class Augmentation(BaseModel):
         return any(part > 0 for part in parts)
 
 
+class Magnification(BaseModel):
+    """The scales at which pairs are shown; H&E and IHC always share theirs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sampling: Literal["native", "four-way"] = Field(
+        default="native",
+        description="Crops at the pictures' own scale, or at four scales by chance.",
+    )
+    probabilities: tuple[float, float, float, float] = Field(
+        default=(0.25, 0.25, 0.25, 0.25),
+        description="Chances of a crop as it is, of the whole picture made as small as a crop, and "
+        "of a crop enlarged twice and four times; they add up to 1.",
+    )
+    enlarger: Path | None = Field(
+        default=None,
+        description="Super-resolution network that enlarges crops, a model folder or BSRGAN's own "
+        "file (slow without a GPU); none enlarges by bicubic interpolation.",
+    )
+
+    @field_validator("probabilities")
+    @classmethod
+    def _add_up(cls, chances: tuple[float, ...]) -> tuple[float, ...]:
+        if min(chances) < 0 or not math.isclose(sum(chances), 1, abs_tol=1e-6):
+            raise ValueError("four chances from 0 that add up to 1 are needed")
+        return chances
+
+
 class Recipe(BaseModel):
     """Settings that every method has; a method adds its own switches."""
 
@@ -82,6 +112,9 @@ class Recipe(BaseModel):
         "is validated and kept; none takes the weights as they are.",
     )
     augmentation: Augmentation = Field(default=Augmentation(), description="Random changes.")
+    magnification: Magnification = Field(
+        default=Magnification(), description="Scales at which pairs are shown."
+    )
 
     @property
     def total_epochs(self) -> int:

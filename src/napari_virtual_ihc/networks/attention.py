@@ -101,7 +101,8 @@ class Ammfi(nn.Module):
         joint = torch.cat([self.encoded(encoded), self.decoded(decoded)], dim=1)
         weighted = self.channel(joint) * joint
         looked_at = self.channel(weighted) * weighted if self.literal_eq3 else weighted
-        return self.gate(self.spatial(looked_at) * weighted) * encoded
+        passed: Tensor = self.gate(self.spatial(looked_at) * weighted) * encoded
+        return passed
 
 
 def projection(before: int, after: int, norm: NormKind) -> nn.Sequential:

@@ -10,10 +10,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from napari_virtual_ihc.errors import ModelError
 from napari_virtual_ihc.networks.ammfi import AmmfiConfig, AmmfiGenerator
+from napari_virtual_ihc.networks.auxiliary import (
+    Classifier,
+    ClassifierConfig,
+    Rebuilder,
+    RebuilderConfig,
+)
 from napari_virtual_ihc.networks.norm import thaw_statistics
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
+from napari_virtual_ihc.networks.resnet18 import Resnet18, Resnet18Config
+from napari_virtual_ihc.networks.rrdbnet import Rrdbnet, RrdbnetConfig
 from napari_virtual_ihc.networks.unet import UnetConfig, UnetGenerator
 
 if TYPE_CHECKING:
@@ -23,7 +31,14 @@ if TYPE_CHECKING:
 
 GeneratorConfig = ResnetConfig | UnetConfig | AmmfiConfig
 """Networks from RGB to RGB; each has ``input_nc``, ``output_nc``, ``norm`` and ``stride``."""
-Config = GeneratorConfig | PatchGanConfig | ProjectionConfig
+Config = (
+    GeneratorConfig
+    | PatchGanConfig
+    | ProjectionConfig
+    | RebuilderConfig
+    | Resnet18Config
+    | RrdbnetConfig
+)
 
 architectures: dict[str, tuple[type[Any], type[Any]]] = {
     "resnet": (ResnetConfig, ResnetGenerator),
@@ -31,6 +46,10 @@ architectures: dict[str, tuple[type[Any], type[Any]]] = {
     "ammfi": (AmmfiConfig, AmmfiGenerator),
     "patchgan": (PatchGanConfig, PatchGan),
     "projection": (ProjectionConfig, PatchProjection),
+    "rebuilder": (RebuilderConfig, Rebuilder),
+    "classifier": (ClassifierConfig, Classifier),
+    "resnet18": (Resnet18Config, Resnet18),
+    "rrdbnet": (RrdbnetConfig, Rrdbnet),
 }
 
 

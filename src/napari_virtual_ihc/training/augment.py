@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_virtual_ihc.stains.optical_density import to_od
 from napari_virtual_ihc.stains.vectors import EOSIN, HEMATOXYLIN
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from napari_virtual_ihc.methods.recipe import Augmentation
+
+Resize = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
+"""From an (h, h, 3) picture and a side to a (side, side, 3) one."""
 
 
 @dataclass(frozen=True)
@@ -74,28 +77,31 @@ def draw_geometry(
     """Draw where to cut a crop of ``crop`` px from a picture of ``shape`` (h, w, …) px."""
     height, width = shape[:2]
     zoom = np.exp(rng.uniform(-1, 1) * np.log1p(settings.scale))
-    side = int(min(height, width, max(8, round(crop * zoom))))
+    side = int(min(height, width, max(min(8, crop), round(crop * zoom))))
     y, x = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
     mirrored = settings.flip and bool(rng.random() < 0.5)
     turns = int(rng.integers(0, 4)) if settings.turn else 0
     return Geometry(int(y), int(x), side, mirrored, turns)
 
 
-def cut(picture: NDArray[np.uint8], geometry: Geometry, crop: int) -> NDArray[np.uint8]:
-    """Return the crop, (crop, crop, 3) uint8, bicubic with antialiasing where it is zoomed."""
-    y, x, side = geometry.y, geometry.x, geometry.side
-    square = picture[y : y + side, x : x + side]
-    if side != crop:
-        square = _resized(square, crop)
-    square = square[:, ::-1] if geometry.mirrored else square
-    return np.rot90(square, geometry.turns)
-
-
-def _resized(square: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:
+def bicubic(square: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return (h, h, 3) as (side, side, 3) uint8, bicubic with antialiasing, as Pillow does it."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(square))
-    return np.asarray(image.resize((crop, crop), Image.Resampling.BICUBIC))
+    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def cut(
+    picture: NDArray[np.uint8], geometry: Geometry, crop: int, resize: Resize = bicubic
+) -> NDArray[np.uint8]:
+    """Return the crop, (crop, crop, 3) uint8, by ``resize`` where it is zoomed."""
+    y, x, side = geometry.y, geometry.x, geometry.side
+    square = picture[y : y + side, x : x + side]
+    if side != crop:
+        square = resize(square, crop)
+    square = square[:, ::-1] if geometry.mirrored else square
+    return np.rot90(square, geometry.turns)
 
 
 _STAINS = np.array([HEMATOXYLIN, EOSIN], dtype=np.float64)

@@ -18,6 +18,7 @@ from napari_virtual_ihc.stains.tissue import tissue_mask
 from napari_virtual_ihc.stains.unmix import unmix
 from napari_virtual_ihc.stains.vectors import H_DAB, H_E, StainVectors
 from napari_virtual_ihc.training.data import PairFolder, load
+from napari_virtual_ihc.training.magnification import magnification_notes
 from napari_virtual_ihc.training.validation import inference_state
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _card(
     config = configure(name, arguments)
     exact = isinstance(config, ResnetConfig)
     he, ihc = colours(data)
+    scales = magnification_notes(method.recipe.magnification)
     return ModelCard(
         name=model_name(method.name, settings.marker),
         kind=method.artifact,
@@ -77,7 +79,7 @@ def _card(
         data_fingerprint=data.fingerprint,
         validation=validation,
         licence=settings.licence,
-        notes=(*settings.notes, *method.notes),
+        notes=(*settings.notes, *method.notes, *scales),
     )
 
 

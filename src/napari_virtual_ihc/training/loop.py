@@ -19,6 +19,7 @@ from napari_virtual_ihc.training import checkpoints
 from napari_virtual_ihc.training.data import PairFolder
 from napari_virtual_ihc.training.engine import FabricEngine, Failure, Interruption, accelerator
 from napari_virtual_ihc.training.finishing import finish
+from napari_virtual_ihc.training.magnification import enlarger
 from napari_virtual_ihc.training.sampling import Sampler
 from napari_virtual_ihc.training.validation import Validation, Validator
 
@@ -64,7 +65,8 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self._adopt()
         self.engine = FabricEngine(self.fabric, self.recipe.clip_norm)
-        self.sampler = Sampler(self.data, self.recipe, settings.seed, self.steps)
+        enlarge = enlarger(self.recipe.magnification, self.fabric.device)
+        self.sampler = Sampler(self.data, self.recipe, settings.seed, self.steps, enlarge)
         self.validation = self._validator()
         self._saved = (0, time.monotonic())
         self._stop = Interruption()

@@ -12,12 +12,15 @@ import torch
 from napari_virtual_ihc.methods.base import Batch
 from napari_virtual_ihc.training.augment import (
     Appearance,
+    Resize,
+    bicubic,
     cut,
     draw_appearance,
     draw_geometry,
     restain,
 )
 from napari_virtual_ihc.training.data import Pair, PairFolder, load
+from napari_virtual_ihc.training.magnification import draw_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,12 +48,15 @@ class Sampler:
         Seed of the run.
     steps
         Steps of the whole training, which define the epoch of a step.
+    enlarge
+        Makes crops of parts that are smaller, where the recipe shows pairs at several scales.
     """
 
     data: PairFolder
     recipe: Recipe
     seed: int
     steps: int
+    enlarge: Resize = bicubic
 
     def batch(self, step: int) -> Batch:
         """Return the batch of 0-based ``step``."""
@@ -85,16 +91,20 @@ class Sampler:
         second = first if recipe.aligned else pairs[rng.integers(len(pairs))]
         he = self._read(first)[0]
         ihc = self._read(second)[1]
-        geometry = draw_geometry(he.shape, recipe.crop_size, recipe.augmentation, rng)
+        view = draw_view(recipe.magnification, rng)
+        side = view.side(he.shape, recipe.crop_size)
+        geometry = draw_geometry(he.shape, side, recipe.augmentation, rng)
         other = geometry
         if not recipe.aligned:
-            other = draw_geometry(ihc.shape, recipe.crop_size, recipe.augmentation, rng)
+            side = view.side(ihc.shape, recipe.crop_size)
+            other = draw_geometry(ihc.shape, side, recipe.augmentation, rng)
         if not recipe.augmentation.per_batch:
             look = draw_appearance(recipe.augmentation, rng)
-        crop = cut(he, geometry, recipe.crop_size)
+        resize = self.enlarge if view.enlarges else bicubic
+        crop = cut(he, geometry, recipe.crop_size, resize)
         changed = recipe.augmentation.changes_appearance
         seen = restain(crop, look, rng) if changed else crop.astype(np.float32)
-        target = cut(ihc, other, recipe.crop_size).astype(np.float32)
+        target = cut(ihc, other, recipe.crop_size, resize).astype(np.float32)
         return seen, target, (str(first.he), str(second.ihc))
 
     def _read(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
