@@ -82,8 +82,11 @@ def test_the_module_is_the_papers_formula(literal: bool) -> None:
 
 
 def test_channel_attention_reaches_across_the_whole_map() -> None:
-    x = image(1, 4, 40, 40).requires_grad_()
-    ChannelAttention(4)(x)[0, 0].sum().backward()
+    x = (image(1, 4, 40, 40) + 1).requires_grad_()
+    layer = ChannelAttention(4)
+    with torch.no_grad():
+        layer.mlp[0].weight.fill_(1)
+    layer(x)[0, 0].sum().backward()
     assert x.grad is not None
     assert bool((x.grad[0, :, 0, 0] != 0).any())
 

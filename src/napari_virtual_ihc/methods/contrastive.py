@@ -19,13 +19,14 @@ from napari_virtual_ihc.networks.init import initialise
 from napari_virtual_ihc.networks.norm import norm_layers
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig, sample_ids
-from napari_virtual_ihc.networks.registry import describe
-from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator, tap_channels
+from napari_virtual_ihc.networks.registry import build, describe
+from napari_virtual_ihc.networks.resnet import ResnetConfig, tap_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_virtual_ihc.methods.base import Batch, Engine
+    from napari_virtual_ihc.networks.tapping import Tapped
 
 Maps = list[Tensor]
 PatchLoss = Callable[[Tensor, Tensor, int], Tensor]
@@ -85,7 +86,7 @@ class ContrastiveMethod(Learner[R]):
             channels, recipe.netf_width, recipe.netf == "mlp_sample", recipe.legacy_l2norm
         )
         networks: dict[str, nn.Module] = {
-            "G": ResnetGenerator(self.generator_config),
+            "G": build(*self.architecture()),
             "D": PatchGan(self.discriminator_config),
             "F": PatchProjection(head),
         }
@@ -98,7 +99,7 @@ class ContrastiveMethod(Learner[R]):
 
     @property
     def generator_config(self) -> ResnetConfig:
-        """Shape of G."""
+        """Shape of G, or of the ResNet whose layers G's feature taps are counted by."""
         recipe = self.recipe
         return ResnetConfig(
             ngf=recipe.ngf,
@@ -187,7 +188,7 @@ class ContrastiveMethod(Learner[R]):
 
     def _run(self, parts: list[Tensor], *, whole: bool = False) -> list[Maps]:
         """Run G on several image batches, at once where its statistics are per sample."""
-        network = cast("ResnetGenerator", self.networks["G"])
+        network = cast("Tapped", self.networks["G"])
         taps = self.recipe.nce_layers
         if self.recipe.statistics == "batch":
             return [network.features(part, taps, whole=whole) for part in parts]

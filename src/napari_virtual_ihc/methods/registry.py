@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.errors import UsageError
+from napari_virtual_ihc.methods.ammfi import Ammfi
 from napari_virtual_ihc.methods.asp import Asp
 from napari_virtual_ihc.methods.cut import Cut
 from napari_virtual_ihc.methods.cyclegan import CycleGan
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 GROUP = "napari_virtual_ihc.methods"
 _OURS: dict[str, type[Method]] = {
-    kind.name: kind for kind in (Pix2Pix, PyramidP2P, CycleGan, Cut, FastCut, Asp, Mdcl, SimGan)
+    kind.name: kind
+    for kind in (Pix2Pix, PyramidP2P, CycleGan, Cut, FastCut, Asp, Mdcl, SimGan, Ammfi)
 }
 
 

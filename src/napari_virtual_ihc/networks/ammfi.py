@@ -19,6 +19,7 @@ from napari_virtual_ihc.networks.attention import Ammfi
 from napari_virtual_ihc.networks.norm import make_norm
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
 from napari_virtual_ihc.networks.spectral import spectral
+from napari_virtual_ihc.networks.tapping import require_taps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -160,8 +161,7 @@ class AmmfiGenerator(nn.Module):
         ModelError
             If the taps are not ascending positions of this network.
         """
-        if not taps or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < self.depth:
-            raise ModelError(f"Feature taps {list(taps)} are not ascending layers of this network.")
+        require_taps(taps, self.depth)
         found, out = [], x
         for position, out in self._walk(x, self.depth if whole else taps[-1] + 1):
             if position in taps:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from napari_virtual_ihc.errors import ModelError
 
@@ -11,6 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
+
+
+class Tapped(Protocol):
+    """A generator whose encoder features can be taken on the way."""
+
+    def features(self, x: Tensor, taps: Sequence[int], *, whole: bool = False) -> list[Tensor]:
+        """Return the outputs of the layers ``taps``, and with ``whole`` the image behind them."""
+        ...
+
+
+def require_taps(taps: Sequence[int], layers: int) -> None:
+    """Raise ModelError unless ``taps`` are ascending positions below ``layers``, at least one."""
+    if not taps or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < layers:
+        raise ModelError(f"Feature taps {list(taps)} are not ascending layers of this network.")
 
 
 def run_tapped(
@@ -36,8 +50,7 @@ def run_tapped(
         If the taps are not ascending positions of ``layers``, or something is added to a layer
         that does not run.
     """
-    if not taps or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < len(layers):
-        raise ModelError(f"Feature taps {list(taps)} are not ascending layers of this network.")
+    require_taps(taps, len(layers))
     last = len(layers) - 1 if whole else taps[-1]
     extra = dict(added or {})
     if beyond := [position for position in extra if not 0 <= position <= last]:
