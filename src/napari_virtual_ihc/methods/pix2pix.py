@@ -69,7 +69,7 @@ class Pix2Pix(ConditionalGan[Pix2PixRecipe]):
             crop_size=64,
             batch_size=2,
             ngf=16,
-            n_downs=5,
+            n_downs=6,
             ndf=8,
             n_layers_d=2,
             augmentation=Augmentation(turn=True),

@@ -9,8 +9,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_virtual_ihc.networks.dropout import dropout_layers
-
 
 class PictureBatchNorm(nn.Module):
     """A BatchNorm by the statistics of each picture of (N, C, H, W), not by its running ones."""
@@ -28,15 +26,12 @@ class PictureBatchNorm(nn.Module):
 
 
 def as_tested(network: nn.Module) -> nn.Module:
-    """Replace every BatchNorm of ``network`` by a `PictureBatchNorm` in place, and return it."""
+    """Replace every BatchNorm of ``network`` by a `PictureBatchNorm` in place, and return it.
+
+    Its dropout becomes active with a source of masks (`dropout.Dropout`).
+    """
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
                 setattr(module, name, PictureBatchNorm(child))
     return network
-
-
-def differs_as_tested(network: nn.Module) -> bool:
-    """Return whether train mode changes what ``network`` gives: BatchNorm or dropout."""
-    batch_norms = any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-    return batch_norms or bool(dropout_layers(network))
