@@ -4,6 +4,7 @@ import pytest
 
 from napari_virtual_ihc.widgets.translate_model import (
     Rate,
+    TileCounts,
     TranslateState,
     caution,
     magnification_text,
@@ -14,18 +15,18 @@ from napari_virtual_ihc.widgets.translate_model import (
 
 def test_the_state_tells_of_every_change() -> None:
     state, told = TranslateState(), []
-    state.events.done.connect(told.append)
-    state.done = 38
-    assert told == [38]
+    state.events.tiles.connect(told.append)
+    state.tiles = TileCounts(38)
+    assert told == [TileCounts(38)]
 
 
 def test_counts_are_true_and_have_units() -> None:
-    state = TranslateState(done=38, wanted=52, rate=7.123)
+    state = TranslateState(tiles=TileCounts(38, 52, rate=7.123))
     assert progress_text(state) == "38 of 52 tiles · 7.1 tiles/s"
 
 
 def test_preparation_comes_before_counts() -> None:
-    state = TranslateState(done=38, wanted=52, activity="Reading the slide's statistics")
+    state = TranslateState(tiles=TileCounts(38, 52), activity="Reading the slide's statistics")
     state.activity_done, state.activity_total = 12, 48
     assert progress_text(state) == "Reading the slide's statistics… 12 of 48"
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QEvent, QObject
 from viewer_fakes import FakeModel, FakePrepare, painted_slide
 
 from napari_virtual_ihc.widgets.camera import look_at, set_magnification
 from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.settle import wait_until_settled
+from napari_virtual_ihc.widgets.translate_model import TileCounts
 from napari_virtual_ihc.widgets.virtual import virtual_layers
 
 if TYPE_CHECKING:
@@ -158,13 +160,13 @@ def test_failed_tiles_are_hatched_counted_and_explained(window: Viewer, page: Pa
     session, translate = page(painted_slide(1024, 1024), FakePrepare(demo=model))
     look_at(window, 256.0, 256.0, 20)
     assert wait_until_settled(session, 20)
-    assert _spin_until(lambda: translate.state.failed == 1)
+    assert _spin_until(lambda: translate.state.tiles.failed == 1)
     assert translate.translation.failures() == {"The fake model was told to fail here.": 1}
     assert tuple(_virtual(window).data[0][300, 308]) in {(200, 30, 120, 255), (225, 225, 225, 150)}
     model.fails = frozenset()
     translate.translation.retry()
     assert wait_until_settled(session, 20)
-    assert _spin_until(lambda: translate.state.failed == 0)
+    assert _spin_until(lambda: translate.state.tiles.failed == 0)
 
 
 def test_a_model_that_cannot_load_is_one_sentence(window: Viewer, page: Page) -> None:
@@ -201,7 +203,28 @@ def test_filling_makes_the_whole_slide(window: Viewer, page: Page) -> None:
     assert wait_until_settled(session, 20, filled=True)
     assert len(set(model.made)) == 48
     assert len(model.made) == 48
-    assert _spin_until(lambda: (translate.state.done, translate.state.wanted) == (48, 48))
+    assert _spin_until(lambda: translate.state.tiles[:2] == (48, 48))
+
+
+def test_counts_that_change_move_no_switch(window: Viewer, page: Page) -> None:
+    """A switch that is set again animates, and each step of it draws the whole window anew."""
+    session, translate = page(painted_slide(), FakePrepare())
+    assert wait_until_settled(session, 20)
+    _spin_until(lambda: False, 0.3)
+    drawn: list[int] = []
+
+    class Watch(QObject):
+        def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
+            if event is not None and event.type() == QEvent.Type.Paint:
+                drawn.append(1)
+            return False
+
+    watch = Watch()
+    translate.view.live.installEventFilter(watch)
+    for done in range(5):
+        translate.state.tiles = TileCounts(done, 5)
+        _spin_until(lambda: False, 0.05)
+    assert len(drawn) <= 5
 
 
 def test_a_region_becomes_a_layer_with_numbers(window: Viewer, page: Page) -> None:

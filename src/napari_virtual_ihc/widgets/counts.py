@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 
+from napari_virtual_ihc.widgets.translate_model import TileCounts
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -73,9 +74,7 @@ class Counts(QObject):
                 done, wanted = self._adapter.fill_progress()
             if done < wanted:
                 self.update_soon()
-        with self._state.events.paused():
-            state = self._state
-            state.done, state.wanted, state.failed, state.rate = done, wanted, failed, rate
+        self._state.tiles = TileCounts(done, wanted, failed, rate)
 
     def close(self) -> None:
         """Count nothing any more."""

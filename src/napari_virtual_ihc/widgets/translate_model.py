@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from psygnal import SignalGroupDescriptor
 
@@ -22,6 +22,24 @@ _SAME_SCALE = 1.1
 _TOO_COARSE = 1.5
 
 
+class TileCounts(NamedTuple):
+    """Tiles of the present view (or of the slide, when it is filled), changed as one.
+
+    Attributes
+    ----------
+    rate
+        Tiles finished per second of late.
+    """
+
+    done: int = 0
+    wanted: int = 0
+    failed: int = 0
+    rate: float = 0.0
+
+
+NO_TILES = TileCounts()
+
+
 @dataclass
 class TranslateState:
     """One field for each thing on the page; ``events`` tells of every change.
@@ -32,10 +50,6 @@ class TranslateState:
         µm/px of the chosen slide, None where it is not known.
     activity, activity_done, activity_total
         Preparation going on (loading, statistics), with its counts where it has any.
-    done, wanted, failed
-        Tiles of the present view (or of the slide, when it is filled).
-    rate
-        Tiles finished per second of late.
     caution
         The amber line: what may be wrong with this slide and model, and what to do.
     error
@@ -60,10 +74,7 @@ class TranslateState:
     activity: str = ""
     activity_done: int = 0
     activity_total: int = 0
-    done: int = 0
-    wanted: int = 0
-    failed: int = 0
-    rate: float = 0.0
+    tiles: TileCounts = NO_TILES
     cache_bytes: int = 0
     cache_limit: int = 0
     caution: str = ""
@@ -88,10 +99,11 @@ def progress_text(state: TranslateState) -> str:
     if state.activity:
         steps = f" {state.activity_done} of {state.activity_total}" if state.activity_total else ""
         return f"{state.activity}…{steps}"
-    if not state.wanted:
+    done, wanted, _, rate = state.tiles
+    if not wanted:
         return ""
-    counts = f"{state.done} of {state.wanted} tiles"
-    return f"{counts} · {state.rate:.2g} tiles/s" if state.rate else counts
+    counts = f"{done} of {wanted} tiles"
+    return f"{counts} · {rate:.2g} tiles/s" if rate else counts
 
 
 def failed_text(failed: int) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QComboBox,
     QFrame,
     QLabel,
@@ -215,24 +216,20 @@ class TranslatePage(QWidget):
     def _show_switches(self, state: TranslateState) -> None:
         ready = bool(state.slide and state.model and state.mpp)
         for switch, value in ((self.live, state.live), (self.fill, state.fill)):
-            switch.blockSignals(True)
-            switch.setChecked(value)
-            switch.blockSignals(False)
+            _set_checked(switch, value)
         for widget in (self.live, self.fill, self.draw, self.click, self.view, self.export):
             widget.setEnabled(ready)
         self.card.setEnabled(bool(state.model))
 
     def _show_progress(self, state: TranslateState) -> None:
         done, total = (
-            (state.activity_done, state.activity_total)
-            if state.activity
-            else (state.done, state.wanted)
+            (state.activity_done, state.activity_total) if state.activity else state.tiles[:2]
         )
         self.bar.setRange(0, max(total, 1))
         self.bar.setValue(done)
         self.counts.setText(progress_text(state))
-        self.failed.setText(failed_text(state.failed))
-        self.failed.setVisible(state.failed > 0)
+        self.failed.setText(failed_text(state.tiles.failed))
+        self.failed.setVisible(state.tiles.failed > 0)
         self.cancel.setVisible(bool(state.activity))
         self.cache.setText(cache_text(state.cache_bytes, state.cache_limit))
 
@@ -247,6 +244,15 @@ class TranslatePage(QWidget):
         if state.mpp is None:
             return NO_SCALE
         return "" if self.models.count() else NO_MODEL
+
+
+def _set_checked(switch: QAbstractButton, value: bool) -> None:
+    """Set a switch without a signal; one that stands right is not made to move again."""
+    if switch.isChecked() == value:
+        return
+    switch.blockSignals(True)
+    switch.setChecked(value)
+    switch.blockSignals(False)
 
 
 def _chooser(name: str) -> QComboBox:
