@@ -18,6 +18,7 @@ from napari_virtual_ihc.models.folder import load_model
 from napari_virtual_ihc.training import checkpoints
 from napari_virtual_ihc.training.loop import Trainer
 from napari_virtual_ihc.training.settings import TrainingSettings
+from napari_virtual_ihc.training.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,7 @@ def test_the_model_is_the_trained_generator_with_spectral_norm_folded(
     assert found is not None
     settings = TrainingSettings.read(finished.facts(), finished.facts_file)
     method = Asp.build(Asp.recipe_type.model_validate(settings.recipe), 0)
-    checkpoints.restore(method, found)
+    State(method, None, None, torch.device("cpu")).restore(found, 0)
     image = torch.rand(1, 3, 32, 32) * 2 - 1
     with torch.no_grad():
         expected = method.generator().eval()(image)
@@ -222,7 +223,7 @@ def test_a_checkpoint_of_another_shape_is_refused(
     settings = tiny("ngf=8")
     trainer = Trainer(new_run(tmp_path / "other", settings), settings)
     with pytest.raises(JobError, match="does not fit network"):
-        checkpoints.restore(trainer.method, found)
+        trainer.state.restore(found, 0)
 
 
 def test_changed_data_is_refused_on_resume(

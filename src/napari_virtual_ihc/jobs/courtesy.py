@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from napari_virtual_ihc.settings import home
@@ -31,13 +32,16 @@ def _here() -> str:
 
 
 def say_busy(party: Party, device: str, seconds: float) -> None:
-    """Say that ``party`` uses ``device`` (such as ``cuda-0``) for the next ``seconds``."""
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{party}.{device}.{_here()}.{os.getpid()}"
-    file.touch(mode=0o600)
+    """Say that ``party`` uses ``device`` (such as ``cuda-0``) for the next ``seconds``.
+
+    Where nothing can be written nothing is said: courtesy stops no work.
+    """
+    file = _folder() / f"{party}.{device}.{_here()}.{os.getpid()}"
     until = time.time() + seconds
-    os.utime(file, (until, until))
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        os.utime(file, (until, until))
 
 
 def busy(party: Party, device: str) -> bool:

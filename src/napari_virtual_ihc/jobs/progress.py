@@ -49,8 +49,9 @@ def seconds_per_step(run: RunFolder) -> float | None:
     recent = list(islice(_unbroken(run), _STEPS))
     if len(recent) < 2 or recent[0]["step"] <= recent[-1]["step"]:
         return None
-    span: float = recent[0]["time"] - recent[-1]["time"]
-    return span / (recent[0]["step"] - recent[-1]["step"])
+    seconds: float = recent[0]["time"] - recent[-1]["time"]
+    steps: int = recent[0]["step"] - recent[-1]["step"]
+    return seconds / steps
 
 
 def _unbroken(run: RunFolder) -> Iterator[dict[str, Any]]:

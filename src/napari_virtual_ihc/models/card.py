@@ -64,11 +64,14 @@ class ModelCard(_Part):
         µm/px of the H&E the model reads and of the IHC it gives.
     tiling
         ``exact``: with frozen statistics a tile and its halo equal the whole image; ``blended``:
-        the network has no useful finite reach.
+        the network has no useful finite reach; ``none``: it makes no pictures of slides.
     dependency_radius
         Input pixels around an output pixel that it depends on; None where not finite.
     default_statistics
         Where instance-norm statistics come from; ``none`` where the network needs none.
+    reference_test_mode
+        Run as the pix2pix codes test without ``--eval``: each norm by the statistics of the picture
+        it sees, dropout active. Needs tiling ``blended``: blocks of tiles are such pictures.
     background
         RGB of glass in exports.
     input_colour, output_colour
@@ -87,9 +90,10 @@ class ModelCard(_Part):
     tissue: str = UNKNOWN
     mpp_in: float = Field(gt=0.01, lt=100)
     mpp_out: float = Field(gt=0.01, lt=100)
-    tiling: Literal["exact", "blended"]
+    tiling: Literal["exact", "blended", "none"]
     dependency_radius: int | None = Field(default=None, ge=0)
     default_statistics: StatisticsMode = "slide"
+    reference_test_mode: bool = False
     background: tuple[Level, Level, Level] = (240, 240, 240)
     input_colour: ColourStatistics | Unknown = UNKNOWN
     output_colour: ColourStatistics | Unknown = UNKNOWN
@@ -106,6 +110,12 @@ class ModelCard(_Part):
     def _exact_needs_a_radius(self) -> ModelCard:
         if self.tiling == "exact" and self.dependency_radius is None:
             raise ValueError("tiling 'exact' needs a dependency_radius")
+        return self
+
+    @model_validator(mode="after")
+    def _a_picture_is_a_block(self) -> ModelCard:
+        if self.reference_test_mode and self.tiling != "blended":
+            raise ValueError("reference_test_mode needs tiling 'blended'")
         return self
 
 

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from napari_virtual_ihc.models.card import ColourStatistics, ModelCard
+from napari_virtual_ihc.models.card import ColourStatistics
 from napari_virtual_ihc.models.folder import save_model
-from napari_virtual_ihc.networks.norm import norm_layers
-from napari_virtual_ihc.networks.radius import dependency_radius
-from napari_virtual_ihc.networks.registry import configure
-from napari_virtual_ihc.networks.resnet import ResnetConfig
 from napari_virtual_ihc.stains.tissue import tissue_mask
 from napari_virtual_ihc.stains.unmix import unmix
 from napari_virtual_ihc.stains.vectors import H_DAB, H_E, StainVectors
+from napari_virtual_ihc.training.cards import described, plain_card
 from napari_virtual_ihc.training.data import PairFolder, load
 from napari_virtual_ihc.training.magnification import magnification_notes
-from napari_virtual_ihc.training.validation import inference_state
+from napari_virtual_ihc.training.product import inference_state
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from napari_virtual_ihc.methods.base import Method
-    from napari_virtual_ihc.models.card import ValidationFigure
+    from napari_virtual_ihc.models.card import ModelCard, ValidationFigure
     from napari_virtual_ihc.training.settings import TrainingSettings
 
 _COLOUR_PAIRS = 64
-_RECIPE_SCHEMA = "virtual-ihc/recipe/1"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes
+    ----------
+    weights
+        State dict of the artifact.
+    figures
+        Validation figures of these weights.
+    ran
+        Device, precision, processes and which weights these are, as JSON values.
+    notes
+        More sentences for the card.
+    """
+
+    weights: Mapping[str, Tensor]
+    figures: tuple[ValidationFigure, ...]
+    ran: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def finish(
@@ -39,68 +58,34 @@ def finish(
     method: Method,
     data: PairFolder,
     settings: TrainingSettings,
-    validation: tuple[ValidationFigure, ...],
+    mpp: float,
+    outcome: Outcome,
 ) -> Path:
-    """Write the generator of ``method`` as a model folder."""
-    arguments, state = inference_state(method)
-    card = _card(method, arguments, data, settings, validation)
+    """Write what ``method`` trained as a model folder; ``mpp`` is the scale it was shown."""
+    arguments, state = inference_state(method, outcome.weights)
+    card = _card(method, plain_card(method, arguments, settings, mpp), data, settings, outcome)
     return save_model(folder, card, state, command="train", replace=True)
 
 
 def _card(
     method: Method,
-    arguments: dict[str, object],
+    plain: ModelCard,
     data: PairFolder,
     settings: TrainingSettings,
-    validation: tuple[ValidationFigure, ...],
+    outcome: Outcome,
 ) -> ModelCard:
-    name, _ = method.architecture()
-    config = configure(name, arguments)
-    exact = isinstance(config, ResnetConfig)
     he, ihc = colours(data)
     scales = magnification_notes(method.recipe.magnification)
-    return ModelCard(
-        name=model_name(method.name, settings.marker),
-        kind=method.artifact,
-        method=method.title,
-        recipe=described(method, settings),
-        architecture=name,
-        arguments=dict(arguments),
-        marker=settings.marker,
-        tissue=settings.tissue,
-        mpp_in=settings.mpp,
-        mpp_out=settings.mpp,
-        tiling="exact" if exact else "blended",
-        dependency_radius=dependency_radius(config) if isinstance(config, ResnetConfig) else None,
-        default_statistics="slide" if norm_layers(method.generator()) else "none",
-        input_colour=he,
-        output_colour=ihc,
-        data_regime="paired" if method.recipe.aligned else "unpaired",
-        data_fingerprint=data.fingerprint,
-        validation=validation,
-        licence=settings.licence,
-        notes=(*settings.notes, *method.notes, *scales),
+    return plain.model_copy(
+        update={
+            "recipe": described(method, settings, outcome.ran),
+            "input_colour": he,
+            "output_colour": ihc,
+            "data_fingerprint": data.fingerprint,
+            "validation": outcome.figures,
+            "notes": (*settings.notes, *method.notes, *scales, *outcome.notes),
+        }
     )
-
-
-def described(method: Method, settings: TrainingSettings) -> dict[str, Any]:
-    """Return recipe, preset, seed and library versions as JSON values."""
-    return {
-        "schema": _RECIPE_SCHEMA,
-        "method": method.name,
-        "written_from": method.fidelity,
-        "preset": settings.preset,
-        "steps": settings.steps,
-        "seed": settings.seed,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "fields": method.recipe.model_dump(mode="json"),
-    }
-
-
-def model_name(method: str, marker: str) -> str:
-    """Return a model name of letters, digits, dots and dashes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{method}-{marker}")[:64]
 
 
 def colours(data: PairFolder) -> tuple[ColourStatistics, ColourStatistics]:

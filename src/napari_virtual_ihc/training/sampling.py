@@ -21,6 +21,7 @@ from napari_virtual_ihc.training.augment import (
 )
 from napari_virtual_ihc.training.data import Pair, PairFolder, load
 from napari_virtual_ihc.training.magnification import draw_view
+from napari_virtual_ihc.training.world import ALONE, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,10 @@ class Sampler:
         Steps of the whole training, which define the epoch of a step.
     enlarge
         Makes crops of parts that are smaller, where the recipe shows pairs at several scales.
+    place
+        Which of how many processes this is. The whole batch has ``batch_size`` crops for each;
+        a crop is a function of seed, step and its place in the whole batch, so that the share of
+        a process is a part of what one process alone would see.
     """
 
     data: PairFolder
@@ -57,12 +62,15 @@ class Sampler:
     seed: int
     steps: int
     enlarge: Resize = bicubic
+    place: Place = ALONE
 
     def batch(self, step: int) -> Batch:
-        """Return the batch of 0-based ``step``."""
+        """Return this process's share of the batch of 0-based ``step``."""
         rng = np.random.default_rng([self.seed, step, 0])
         look = draw_appearance(self.recipe.augmentation, rng)
-        crops = [self._crop(rng, look) for _ in range(self.recipe.batch_size)]
+        here = self.recipe.batch_size
+        first = self.place.rank * here
+        crops = [self._crop(self._source(step, first + i), look) for i in range(here)]
         source = np.random.default_rng([self.seed, step, 1]).integers(1 << 62)
         return Batch(
             _stack([he for he, _, _ in crops]),
@@ -71,7 +79,12 @@ class Sampler:
             step,
             self.recipe.epoch_of(step, self.steps),
             torch.Generator().manual_seed(int(source)),
+            first,
+            here * self.place.size,
         )
+
+    def _source(self, step: int, crop: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, step, 2, crop])
 
     def batches(self, start: int) -> Iterator[Batch]:
         """Yield the batches from ``start`` on, the next one made while this one is used."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_virtual_ihc.errors import JobError
+from napari_virtual_ihc.jobs.control import Priority
+
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
 class TrainingSettings(BaseModel):
@@ -28,8 +31,23 @@ class TrainingSettings(BaseModel):
     start: Path | None = Field(
         default=None, description="Run folder whose last weights this training starts from."
     )
+    registered: bool = Field(
+        default=False, description="Whether the IHC was registered onto the H&E, for the card."
+    )
     seed: int = Field(default=0, ge=0, description="Seed of weights and sampling.")
     device: str = Field(default="auto", description="auto, cpu, cuda or mps.")
+    precision: Precision = Field(
+        default="auto",
+        description="Of passes through networks: 32-true, bf16-mixed, 16-mixed (CUDA), or auto, "
+        "bf16-mixed where the hardware has it.",
+    )
+    gpu_priority: Priority = Field(
+        default="training",
+        description="Who goes first where a window translates on the same device.",
+    )
+    finish_with: Literal["last", "best"] = Field(
+        default="last", description="Which weights become the model, best by validation."
+    )
     checkpoint_steps: int = Field(default=1000, ge=1, description="Steps between checkpoints.")
     checkpoint_seconds: float = Field(default=300, gt=0, description="Longest time between them.")
     sample_steps: int = Field(default=500, ge=1, description="Steps between sample pictures.")
