@@ -59,6 +59,13 @@ def import_model(
     tissue: Annotated[str, typer.Option(help="Tissue it was trained on.")] = "unknown",
     licence: Annotated[str, typer.Option(help="Terms the weights may be used under.")] = "unknown",
     mpp_out: Annotated[float | None, typer.Option(help="µm/px of its output, if other.")] = None,
+    reference_test_mode: Annotated[
+        bool,
+        typer.Option(
+            "--reference-test-mode",
+            help="Run as pix2pix codes test: BatchNorm by block, dropout active.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Model folder to write.")] = None,
     library: Annotated[Path | None, typer.Option(help="Library folder to write into.")] = None,
     as_json: AsJson = False,
@@ -71,7 +78,7 @@ def import_model(
 
     if out is not None and library is not None:
         raise UsageError("Give --out or --library, not both.")
-    facts = ImportFacts(name, mpp, marker, tissue, licence, mpp_out)
+    facts = ImportFacts(name, mpp, marker, tissue, licence, mpp_out, reference_test_mode)
     folder = out or (library or load_settings().library_dirs[0]) / name
     import_checkpoint(file, facts, folder)
     card = read_card(folder)

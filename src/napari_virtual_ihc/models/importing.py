@@ -29,6 +29,7 @@ from napari_virtual_ihc.models.folder import (
     save_model,
 )
 from napari_virtual_ihc.models.recognise import Recognised, recognise
+from napari_virtual_ihc.models.test_mode import as_published_codes_test
 from napari_virtual_ihc.models.train_options import contradictions, read_options
 from napari_virtual_ihc.networks.folding import fold_spectral
 from napari_virtual_ihc.networks.radius import dependency_radius
@@ -55,6 +56,8 @@ class ImportFacts:
     ----------
     mpp
         µm/px of the H&E it was trained on; ``mpp_out`` is the same where None.
+    reference_test_mode
+        See `ModelCard`.
     """
 
     name: str
@@ -63,6 +66,7 @@ class ImportFacts:
     tissue: str = UNKNOWN
     licence: str = UNKNOWN
     mpp_out: float | None = None
+    reference_test_mode: bool = False
 
 
 def import_checkpoint(path: Path, facts: ImportFacts, folder: Path) -> Path:
@@ -79,7 +83,7 @@ def import_checkpoint(path: Path, facts: ImportFacts, folder: Path) -> Path:
     ModelError
         If the weights are not finite or the folder exists or cannot be written.
     UsageError
-        If a fact is impossible.
+        If a fact is impossible, or reference_test_mode would change nothing.
     """
     draft = _draft(facts)
     require_free(folder)
@@ -89,13 +93,16 @@ def import_checkpoint(path: Path, facts: ImportFacts, folder: Path) -> Path:
         found = recognise({key: tuple(value.shape) for key, value in state.items()})
     except ModelError as error:
         raise CheckpointError(f"{path} cannot be imported: {error}.") from error
+    options = read_options(path)
+    if facts.reference_test_mode:
+        found = as_published_codes_test(found, options)
     arguments = describe(found.config)
     try:
         require_fitting(found.architecture, arguments, state, where=str(path))
     except ModelError as error:
         raise CheckpointError(str(error)) from error
     require_finite(state, where=str(path))
-    notes += [*found.notes, *contradictions(read_options(path), found.config, path)]
+    notes += [*found.notes, *contradictions(options, found.config, path)]
     plain, weights = _without_spectral(found, state)
     card = _completed(draft, plain, digest, notes)
     saved = save_model(folder, card, weights, command=COMMAND)
@@ -183,6 +190,7 @@ def _draft(facts: ImportFacts) -> ModelCard:
             mpp_out=facts.mpp if facts.mpp_out is None else facts.mpp_out,
             tiling="blended",
             licence=facts.licence,
+            reference_test_mode=facts.reference_test_mode,
         )
     except ValidationError as error:
         raise UsageError(f"The model cannot be described: {first_problem(error)}") from error
@@ -190,12 +198,13 @@ def _draft(facts: ImportFacts) -> ModelCard:
 
 def _completed(draft: ModelCard, found: Recognised, digest: str, notes: list[str]) -> ModelCard:
     radius = dependency_radius(found.config) if isinstance(found.config, ResnetConfig) else None
+    exact = radius is not None and not draft.reference_test_mode
     return ModelCard.model_validate(
         draft.model_dump()
         | {
             "architecture": found.architecture,
             "arguments": describe(found.config),
-            "tiling": "blended" if radius is None else "exact",
+            "tiling": "exact" if exact else "blended",
             "dependency_radius": radius,
             "default_statistics": "slide" if found.config.norm == "instance" else "none",
             "source_sha256": digest,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.errors import Cancelled, ExportError, UsageError
+from napari_virtual_ihc.translation.plan import asked_for
 from napari_virtual_ihc.translation.report import Tally
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def order_of(translator: Translator, slide_path: Path) -> Order:
     return Order(
         str(slide_path.resolve()), translator.slide.require_mpp(),
         str(translator.model.folder.resolve()), choice.device, choice.backend, choice.precision,
-        "slide" if translator.mode == "none" else translator.mode, translator.grid.tile,
+        asked_for(translator.mode), translator.grid.tile,
         None if found is None else found.to_bytes(), 0 if found is None else found.windows,
         translator.key,
     )  # fmt: skip

@@ -83,6 +83,7 @@ def provenance_of(
         "model": {
             "name": card.name, "marker": card.marker, "method": card.method,
             "weights": model.weights_hash, "tiling": card.tiling,
+            "reference_test_mode": card.reference_test_mode,
         },
         "slide": {"fingerprint": slide.fingerprint, "mpp": slide.require_mpp()},
         "mpp": mpp,

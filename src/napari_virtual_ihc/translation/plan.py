@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.models.card import ModelCard
     from napari_virtual_ihc.slides.slide import Slide
 
-Mode = Literal["slide", "tile", "dense", "none"]
+Mode = Literal["slide", "tile", "dense", "none", "reference"]
 MODES = ("slide", "tile", "dense")
 _BLENDED_MARGIN = 128
 _FINE_STEP = 32
@@ -38,6 +38,8 @@ class Facts:
         Whether tiled equals untiled where statistics are frozen.
     foldable
         Whether frozen norms can be folded into convolutions.
+    as_tested
+        Whether norms stay live and dropout active (`ModelCard.reference_test_mode`).
     """
 
     stride: int
@@ -45,6 +47,7 @@ class Facts:
     margin: int
     exact: bool
     foldable: bool
+    as_tested: bool = False
 
 
 def facts_of(card: ModelCard) -> Facts:
@@ -70,12 +73,15 @@ def facts_of(card: ModelCard) -> Facts:
         )
     stride, exact = config.stride, card.tiling == "exact"
     margin = ceil_div(card.dependency_radius or 0, stride) * stride if exact else _BLENDED_MARGIN
-    normed, foldable = config.norm == "instance", isinstance(config, FOLDABLE)
-    return Facts(stride, normed, margin, exact, foldable)
+    live = card.reference_test_mode
+    normed, foldable = config.norm == "instance", isinstance(config, FOLDABLE) and not live
+    return Facts(stride, normed, margin, exact, foldable, live)
 
 
 def mode_of(asked: str, facts: Facts) -> Mode:
     """Return the statistics mode in effect; networks without instance norms need none.
+
+    ``reference`` is that of models in reference test mode, whatever is asked.
 
     Raises
     ------
@@ -84,10 +90,17 @@ def mode_of(asked: str, facts: Facts) -> Mode:
     """
     if asked not in (*MODES, "none"):
         raise UsageError(f"Unknown statistics {asked!r}; take one of {', '.join(MODES)}.")
+    if facts.as_tested:
+        return "reference"
     if not facts.normed:
         return "none"
     known: dict[str, Mode] = {"slide": "slide", "tile": "tile", "dense": "dense", "none": "slide"}
     return known[asked]
+
+
+def asked_for(mode: str) -> str:
+    """Return the word with which `mode_of` gives ``mode`` again."""
+    return mode if mode in MODES else "slide"
 
 
 def grid_of(slide: Slide, card: ModelCard, tile: int) -> TileGrid:

@@ -56,7 +56,8 @@ class Translator:
         See `backends.choose`.
     statistics
         ``slide`` (frozen, for all tiles the same), ``tile`` (each tile's own, as papers test) or
-        ``dense`` (interpolated between tiles); without effect for networks without instance norms.
+        ``dense`` (interpolated between tiles); without effect for networks without instance norms
+        and for models in reference test mode.
     tile
         Side of a tile in px of the model's grid.
     cache
@@ -242,6 +243,8 @@ class Translator:
         from napari_virtual_ihc.translation.backends import runners
 
         margin = self.plan.margin
+        if self.mode == "reference":
+            return runners.tested_runner(self.model, choice, margin)
         if self.mode == "tile":
             return runners.live_runner(self.model, choice)
         if self.mode == "dense":

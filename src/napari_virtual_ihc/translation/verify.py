@@ -13,6 +13,7 @@ from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
 from napari_virtual_ihc.translation.calibration import ignore, never
 from napari_virtual_ihc.translation.identity import ALGORITHM
 from napari_virtual_ihc.translation.output import Output
+from napari_virtual_ihc.translation.plan import asked_for
 from napari_virtual_ihc.translation.sites import spread_order
 from napari_virtual_ihc.translation.translator import Translator
 
@@ -91,6 +92,8 @@ def verify_output(
         return VerifyReport(False, f"{out.name} was made from another slide than {slide.name}.")
     if named["model"]["weights"] != model.weights_hash:
         return VerifyReport(False, f"{out.name} was made with other weights.")
+    if named["model"].get("reference_test_mode", False) != model.card.reference_test_mode:
+        return VerifyReport(False, f"{out.name} was made with another reference_test_mode.")
     if named.get("algorithm") != ALGORITHM:
         return VerifyReport(False, f"{out.name} was made by {named.get('software')}, not by this.")
     altered = output.altered()
@@ -117,7 +120,10 @@ def model_of(out: Path, library: Library) -> Model:
     """
     named = Output(out).provenance["model"]
     for entry in library.list():
-        if entry.card is not None and entry.card.weights_sha256 == named["weights"]:
+        card = entry.card
+        if card is None or card.weights_sha256 != named["weights"]:
+            continue
+        if card.reference_test_mode == named.get("reference_test_mode", False):
             return library.get(str(entry.folder))
     raise ModelError(
         f"{out.name} was made with model {named['name']!r}, whose weights are not in the library; "
@@ -130,7 +136,7 @@ def _again(output: Output, slide: Slide, model: Model, cache: Path | None) -> Tr
     words = named["settings"]
     mpp = float(named["slide"]["mpp"])
     same = slide if slide.mpp == mpp else slide.with_mpp(mpp)
-    mode = "slide" if words["statistics"] == "none" else words["statistics"]
+    mode = asked_for(words["statistics"])
     tile, measured = int(words["tile"]), output.statistics()
     try:
         return Translator(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
 from torch import nn
 
+from napari_virtual_ihc.networks.as_tested import as_tested
 from napari_virtual_ihc.networks.folding import fold_statistics
 from napari_virtual_ihc.networks.norm import LayerStatistics, freeze_statistics
 from napari_virtual_ihc.translation.backends.dense import DenseAnchors
+from napari_virtual_ihc.translation.backends.masks import AnchoredMasks
 from napari_virtual_ihc.translation.backends.shrinking import shrinking
 from napari_virtual_ihc.translation.backends.torch_backend import TorchBackend
 
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.translation.calibration import Statistics
 
 
+class Anchors(Protocol):
+    """What of a network depends on where its input lies."""
+
+    def use(self, window: Window, cancelled: Callable[[], bool]) -> None:
+        """Prepare the network for an input that covers ``window``."""
+        ...
+
+
 @dataclass
 class NetworkRunner:
     """A backend whose output is cropped by ``cut`` px to the core.
@@ -35,7 +45,8 @@ class NetworkRunner:
     divisible
         See `forwards.Runner`.
     anchors
-        Where given, the statistics that the network's norms are mapped to before each forward.
+        Where given, told the input's place before each forward: statistics mapped per pixel, or
+        dropout masks.
     margin
         Pixels around the core in the input.
     """
@@ -44,7 +55,7 @@ class NetworkRunner:
     margin: int
     cut: int
     divisible: bool
-    anchors: DenseAnchors | None = None
+    anchors: Anchors | None = None
 
     def __call__(self, pixels: Bytes, core: Window, cancelled: Callable[[], bool]) -> Bytes:
         """Return the core, (h, w, 3) uint8."""
@@ -99,6 +110,13 @@ def _layers(statistics: Statistics | None) -> dict[str, LayerStatistics]:
 def live_runner(model: Model, choice: Choice) -> NetworkRunner:
     """Return a runner whose norms take the statistics of each forward, without margin."""
     return NetworkRunner(_torch(model.network(), choice), 0, 0, divisible=False)
+
+
+def tested_runner(model: Model, choice: Choice, margin: int) -> NetworkRunner:
+    """Return a runner of the network as its public code tests it: norms live, dropout active."""
+    network = as_tested(model.network())
+    backend = _torch(network, choice)
+    return NetworkRunner(backend, margin, margin, divisible=False, anchors=AnchoredMasks(network))
 
 
 def dense_runner(
