@@ -15,6 +15,7 @@ from napari_virtual_ihc.methods.recipe import read_recipe
 from napari_virtual_ihc.methods.registry import method_named, methods, preset
 from napari_virtual_ihc.networks.registry import build
 from napari_virtual_ihc.training import checkpoints
+from napari_virtual_ihc.training.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,9 +89,10 @@ def held_by(optimisers: Iterable[Optimizer], method: Method) -> set[str]:
     }
 
 
-def test_one_step_changes_the_networks_that_learn_and_names_finite_losses(method: Method) -> None:
+def test_two_steps_change_the_networks_that_learn_and_name_finite_losses(method: Method) -> None:
     before = weights(method)
-    losses = method.training_step(batch(), Plain())
+    method.training_step(batch(), Plain())
+    losses = method.training_step(batch(seed=1), Plain())
     assert changed(method, before) == held_by(method.optimisers.values(), method)
     assert all(loss.isfinite() and loss.ndim == 0 for loss in losses.values())
     assert not any(loss.requires_grad for loss in losses.values())
@@ -110,13 +112,17 @@ def test_a_step_depends_on_the_seed_alone(method: Method) -> None:
     assert {k: v.item() for k, v in first.items()} == {k: v.item() for k, v in second.items()}
 
 
+def state_of(method: Method) -> State:
+    return State(method, None, None, torch.device("cpu"))
+
+
 def test_a_method_goes_on_from_its_checkpoint_bit_for_bit(method: Method, tmp_path: Path) -> None:
     method.training_step(batch(seed=1), Plain())
-    checkpoints.save(tmp_path, checkpoints.capture(method, 1))
+    checkpoints.save(tmp_path, state_of(method).capture(1, [method.memory]))
     again = type(method).build(method.recipe, seed=2)
     found = checkpoints.latest(tmp_path)
     assert found is not None
-    checkpoints.restore(again, found)
+    state_of(again).restore(found, 0)
     for seed in (2, 3):
         ours, theirs = (m.training_step(batch(seed=seed), Plain()) for m in (again, method))
         assert {k: v.item() for k, v in ours.items()} == {k: v.item() for k, v in theirs.items()}

@@ -122,7 +122,8 @@ def low_passed(images: Tensor, cutoff: float) -> Tensor:
         torch.fft.fftfreq(side, 1 / side, device=images.device).square() for side in (height, width)
     )
     kept = fy.unsqueeze(1) + fx <= radius**2
-    return torch.fft.ifft2(torch.fft.fft2(images) * kept).abs()
+    passed: Tensor = torch.fft.ifft2(torch.fft.fft2(images) * kept).abs()
+    return passed
 
 
 def _square_side(images: Tensor, grid: int) -> int:

@@ -15,6 +15,9 @@ from napari_virtual_ihc.methods.mdcl import Mdcl
 from napari_virtual_ihc.methods.pix2pix import Pix2Pix
 from napari_virtual_ihc.methods.pyramid_p2p import PyramidP2P
 from napari_virtual_ihc.methods.sim_gan import SimGan
+from napari_virtual_ihc.methods.vsmt import Vsmt
+from napari_virtual_ihc.methods.vsmt_auxiliaries import VsmtReconstruction
+from napari_virtual_ihc.methods.vsmt_classification import VsmtClassification
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.methods.base import Method
@@ -23,7 +26,20 @@ if TYPE_CHECKING:
 GROUP = "napari_virtual_ihc.methods"
 _OURS: dict[str, type[Method]] = {
     kind.name: kind
-    for kind in (Pix2Pix, PyramidP2P, CycleGan, Cut, FastCut, Asp, Mdcl, SimGan, Ammfi)
+    for kind in (
+        Pix2Pix,
+        PyramidP2P,
+        CycleGan,
+        Cut,
+        FastCut,
+        Asp,
+        Mdcl,
+        SimGan,
+        Ammfi,
+        VsmtReconstruction,
+        VsmtClassification,
+        Vsmt,
+    )
 }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor, nn
 
 from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.networks.dropout import Dropout
 from napari_virtual_ihc.networks.norm import make_norm
 from napari_virtual_ihc.networks.tapping import run_tapped
 
@@ -66,7 +67,7 @@ class TaskBlock(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
-            *_reflected(width), nn.ReLU(inplace=True), nn.Dropout(dropout), *_reflected(width)
+            *_reflected(width), nn.ReLU(inplace=True), Dropout(dropout), *_reflected(width)
         )
 
     def forward(self, x: Tensor) -> Tensor:
