@@ -11,6 +11,9 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_NUMBERS = 1 << 15
+"""How many integers from 0 a mask's draws are among; drawn far faster than real numbers."""
+
 
 class Dropout(nn.Dropout):
     """torch's dropout; while it has a ``source``, active in eval mode too, its masks from there.
@@ -25,9 +28,9 @@ class Dropout(nn.Dropout):
         """Return ``x`` with a share p of its values 0 and the others scaled by 1 / (1 - p)."""
         if self.source is None:
             return super().forward(x)
-        mask = torch.empty(x.shape, device=self.source.device)
-        mask.bernoulli_(1 - self.p, generator=self.source)
-        return x * mask.to(x).div_(1 - self.p)
+        numbers = torch.empty(x.shape, dtype=torch.int16, device=self.source.device)
+        kept = numbers.random_(generator=self.source) >= round(self.p * _NUMBERS)
+        return x * kept.to(x).div_(1 - self.p)
 
 
 def dropout_layers(network: nn.Module) -> list[Dropout]:
