@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import zarr
-from translation_scenes import resnet_model, slide_of, tissue, whole
+from translation_scenes import resnet_model, slide_of, tissue, unet_model, whole
 
 from napari_virtual_ihc.errors import Cancelled, ExportError, UsageError
 from napari_virtual_ihc.networks.resnet import ResnetConfig
@@ -44,6 +44,17 @@ def run(model: Model, out: Path, slide: Any = None, **options: Any) -> Translati
 def stored(out: Path) -> np.ndarray:
     pixels = np.asarray(zarr.open_group(str(out), mode="r")["0"])
     return pixels.transpose(1, 2, 0)
+
+
+def test_an_export_states_the_seam_of_tiles_that_do_not_fit(model: Model, tmp_path: Path) -> None:
+    slide = slide_of(tissue()[:, 96:])
+    exact = run(model, tmp_path / "slide.ome.zarr", slide)
+    assert exact.seam is None
+    alone = run(model, tmp_path / "tile.ome.zarr", slide, statistics="tile")
+    assert alone.seam is not None
+    assert alone.seam > 1.3
+    blended = run(unet_model(tmp_path / "unet"), tmp_path / "unet.ome.zarr", slide)
+    assert blended.seam is not None
 
 
 def test_an_export_is_the_tiles_over_the_cards_background(model: Model, out: Path) -> None:

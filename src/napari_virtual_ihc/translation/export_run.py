@@ -14,6 +14,7 @@ from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
 from napari_virtual_ihc.translation.pipeline import Pipeline
 from napari_virtual_ihc.translation.record import Record, digest_of, read_failures
 from napari_virtual_ihc.translation.report import Tally, TranslationReport
+from napari_virtual_ihc.translation.seams import measured_seam
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +50,7 @@ class ExportRun:
         self._tally = Tally()
         self._forward_seconds: float | None = None
         self._workers = 1
+        self._seam: float | None = None
         wanted = wanted_tiles(translator, region)
         missing = {tile for tile in wanted if self._lacks(tile)}
         self._blocks = [
@@ -84,7 +86,15 @@ class ExportRun:
         if self._missing or sums is None:
             self._pyramid.build_levels()
             sums = self._record.seal(self._pyramid)
-        return provenance | {"pixels": digest_of(sums)}
+        self._seam = self._measure_seam()
+        return provenance | {"pixels": digest_of(sums), "seam": self._seam}
+
+    def _measure_seam(self) -> float | None:
+        """Return the seam figure where tiles do not fit exactly; None where they do."""
+        translator = self._translator
+        if translator.facts.exact and translator.mode in ("slide", "none"):
+            return None
+        return measured_seam(self._pyramid, translator.plan.group)
 
     def report(self, calibration: float, seconds: float) -> TranslationReport:
         """Return what came of it; both times in seconds."""
@@ -98,7 +108,7 @@ class ExportRun:
             megapixels_per_second=tally.translated_px / 1e6 / seconds, um_per_px=grid.mpp,
             height=grid.height, width=grid.width, runs_on=translator.runs_on,
             statistics=translator.mode, tiling=translator.model.card.tiling,
-            workers=self._workers, failures=tuple(failures),
+            workers=self._workers, seam=self._seam, failures=tuple(failures),
             notes=(*translator.notes, *translator.notices),
         )  # fmt: skip
 

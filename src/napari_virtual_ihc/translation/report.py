@@ -89,6 +89,9 @@ class TranslationReport:
         Time inside the network, where this process ran it.
     um_per_px
         Scale of the output.
+    seam
+        Seam figure at the borders of jointly computed blocks (see `measures.seam`); None where
+        tiles fit exactly or there is no border.
     failures
         ``row, column: reason`` of each failed tile.
     """
@@ -109,6 +112,7 @@ class TranslationReport:
     statistics: str
     tiling: str
     workers: int
+    seam: float | None = None
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
