@@ -28,8 +28,8 @@ def with_brightness(images: Tensor, target: float = 0.0) -> Tensor:
 def elastic(images: Tensor, alpha: float, generator: torch.Generator) -> Tensor:
     """Return images bent by smooth noise, as kornia's elastic transform does.
 
-    Uniform noise in [-1, 1] is blurred by a Gaussian of side / 16 px (32 px at 512, kernel 63) and,
-    times ``alpha``, moves each pixel by that share of half the picture.
+    Uniform noise in [-1, 1] is blurred by a Gaussian of side / 16 px, cut off there (32 px at 512,
+    kernel 63), and, times ``alpha``, moves each pixel by that share of half the picture.
     """
     count, _, height, width = images.shape
     noise = torch.rand(count, 2, height, width, generator=generator) * 2 - 1
