@@ -31,6 +31,8 @@ class Settings(BaseModel):
     cache_memory_bytes: int = Field(default=512_000_000, ge=1_000_000)
     library_dirs: tuple[Path, ...] = Field(default_factory=lambda: (home() / "models",))
     runs_dir: Path = Field(default_factory=lambda: home() / "runs")
+    other_runs: tuple[Path, ...] = ()
+    """Run folders that lie elsewhere."""
     device: str = "auto"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from napari_virtual_ihc.errors import ModelError
 from napari_virtual_ihc.models.library import Library, bundled_folder
+from napari_virtual_ihc.settings import Settings, save_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,3 +66,16 @@ def test_the_configured_library_is_used(private_home: Path, folder: Path) -> Non
     shutil.copytree(folder, private_home / "models" / "small")
     assert [entry.name for entry in Library().list()] == ["demo", "small"]
     assert bundled_folder().parts[-3:] == ("resources", "models", "demo")
+
+
+def test_a_finished_run_is_a_model_under_the_runs_name(
+    private_home: Path, folder: Path, tmp_path: Path
+) -> None:
+    library = Library()
+    shutil.copytree(folder, private_home / "runs" / "asp-HER2" / "model")
+    (private_home / "runs" / "unfinished" / "checkpoints").mkdir(parents=True)
+    assert [entry.name for entry in library.list()] == ["demo", "asp-HER2"]
+    assert library.get("asp-HER2").folder == private_home / "runs" / "asp-HER2" / "model"
+    shutil.copytree(folder, tmp_path / "elsewhere" / "model")
+    save_settings(Settings(other_runs=(tmp_path / "elsewhere",)))
+    assert [entry.name for entry in library.list()] == ["demo", "asp-HER2", "elsewhere"]

@@ -38,13 +38,16 @@ def _ends_with_newline(path: Path) -> bool:
         return True
 
 
-def since(path: Path, offset: int) -> tuple[list[Event], int]:
-    """Return the whole events behind byte ``offset``, and the offset to ask from next."""
+def since(path: Path, offset: int, limit: int = -1) -> tuple[list[Event], int]:
+    """Return the whole events behind byte ``offset``, and the offset to ask from next.
+
+    At most ``limit`` bytes are read, if given; it must be longer than any line.
+    """
     if not path.exists():
         return [], 0
     with path.open("rb") as file:
         file.seek(offset)
-        data = file.read()
+        data = file.read(limit)
     whole = data.rfind(b"\n") + 1
     return [event for line in data[:whole].split(b"\n") if (event := _event(line))], offset + whole
 

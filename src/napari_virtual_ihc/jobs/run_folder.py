@@ -140,9 +140,12 @@ class RunFolder:
         """Yield all whole events, oldest first; torn lines are passed over."""
         yield from self.events_since(0)[0]
 
-    def events_since(self, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """Return the whole events behind byte ``offset``, and the offset to ask from next."""
-        return events.since(self.events_file, offset)
+    def events_since(self, offset: int, limit: int = -1) -> tuple[list[dict[str, Any]], int]:
+        """Return the whole events behind byte ``offset``, and the offset to ask from next.
+
+        At most ``limit`` bytes are read, if given; it must be longer than any line.
+        """
+        return events.since(self.events_file, offset, limit)
 
     def newest_first(self) -> Iterator[dict[str, Any]]:
         """Yield the whole events, newest first; the file is read from its end."""

@@ -1,4 +1,4 @@
-"""The models at hand: the bundled demo and every model folder of the configured libraries."""
+"""The models at hand: the bundled demo, those of the configured libraries and of finished runs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.models.folder import Model
 
 DEMO = "demo"
+RUN_MODEL = "model"
+"""Where in a run folder its model lies."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +34,30 @@ class ModelEntry:
 
 
 class Library:
-    """Model folders by name; a name is that of the folder, the first of equal names counts.
+    """Model folders by name, the first of equal names counts.
+
+    A name is that of the folder; the model that a training left in its run folder is called as
+    the run folder is.
 
     Parameters
     ----------
     folders
-        Library folders, searched after the bundled model; those of the settings where None.
+        Library folders, searched after the bundled model; those of the settings, and then the
+        finished runs, where None.
     """
 
     def __init__(self, folders: Sequence[Path] | None = None) -> None:
         self.folders = tuple(load_settings().library_dirs if folders is None else folders)
+        self._with_runs = folders is None
 
     def list(self) -> tuple[ModelEntry, ...]:
         """Return every model, the bundled one first; cards are read, weights only glanced at."""
         seen: dict[str, Path] = {}
         entries = []
-        for folder in self._candidates():
-            first = seen.setdefault(folder.name, folder)
-            entries.append(_entry(folder) if first == folder else _hidden(folder, first))
+        for name, folder in self._candidates():
+            first = seen.setdefault(name, folder)
+            hidden = first != folder
+            entries.append(_hidden(name, folder, first) if hidden else _entry(name, folder))
         return tuple(entries)
 
     def get(self, name: str) -> Model:
@@ -62,19 +70,29 @@ class Library:
         """
         from napari_virtual_ihc.models.folder import load_model
 
-        for folder in self._candidates():
-            if folder.name == name:
+        for known, folder in self._candidates():
+            if known == name:
                 return load_model(folder)
         if (Path(name) / CARD_FILE).is_file():
             return load_model(Path(name))
-        known = ", ".join(dict.fromkeys(folder.name for folder in self._candidates()))
-        raise ModelError(f"There is no model {name!r}; the library holds {known}.")
+        names = ", ".join(dict.fromkeys(known for known, _ in self._candidates()))
+        raise ModelError(f"There is no model {name!r}; the library holds {names}.")
 
-    def _candidates(self) -> Iterator[Path]:
-        yield bundled_folder()
+    def _candidates(self) -> Iterator[tuple[str, Path]]:
+        yield DEMO, bundled_folder()
         for library in self.folders:
-            if library.is_dir():
-                yield from sorted(f for f in library.iterdir() if _looks_like_a_model(f))
+            yield from ((folder.name, folder) for folder in _folders_in(library))
+        if self._with_runs:
+            yield from _finished_runs()
+
+
+def _finished_runs() -> Iterator[tuple[str, Path]]:
+    """Yield name and model folder of every training that came to its end."""
+    settings = load_settings()
+    for run in (*_folders_in(settings.runs_dir), *settings.other_runs):
+        model = run / RUN_MODEL
+        if (model / CARD_FILE).is_file():
+            yield run.name, model
 
 
 def bundled_folder() -> Path:
@@ -82,17 +100,19 @@ def bundled_folder() -> Path:
     return Path(str(files("napari_virtual_ihc"))) / "resources" / "models" / DEMO
 
 
-def _looks_like_a_model(folder: Path) -> bool:
-    return folder.is_dir() and not folder.name.startswith(".")
+def _folders_in(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return []
+    return sorted(f for f in place.iterdir() if f.is_dir() and not f.name.startswith("."))
 
 
-def _entry(folder: Path) -> ModelEntry:
+def _entry(name: str, folder: Path) -> ModelEntry:
     try:
         card = read_card(folder)
         _glance(folder / WEIGHTS_FILE)
     except ModelError as error:
-        return ModelEntry(folder.name, folder, None, str(error))
-    return ModelEntry(folder.name, folder, card, None)
+        return ModelEntry(name, folder, None, str(error))
+    return ModelEntry(name, folder, card, None)
 
 
 def _glance(weights: Path) -> None:
@@ -103,6 +123,6 @@ def _glance(weights: Path) -> None:
         raise ModelError(f"{weights} cannot be read: {error}.") from error
 
 
-def _hidden(folder: Path, first: Path) -> ModelEntry:
+def _hidden(name: str, folder: Path, first: Path) -> ModelEntry:
     sentence = f"{folder} is hidden by {first}, which has the same name."
-    return ModelEntry(folder.name, folder, None, sentence)
+    return ModelEntry(name, folder, None, sentence)
