@@ -30,8 +30,8 @@ class AmmfiRecipe(AspRecipe):
 
     attention: bool = Field(
         default=True,
-        description="Attended skips between encoder and decoder; false is 'w/ multi-magnification "
-        "only'.",
+        description="Attended skips between encoder and decoder; false, with stem 7, is "
+        "'w/ multi-magnification only'.",
     )
     stem: Literal[3, 7] = Field(
         default=3, description="Side of G's first convolution: the paper's, or ASP's."
