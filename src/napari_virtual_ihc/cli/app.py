@@ -24,6 +24,7 @@ _COMMANDS = {
     "train": "train:train",
     "resume": "train:resume",
     "runs": "train:runs",
+    "methods": "methods:methods",
     "phantom": "phantom:phantom",
     "doctor": "doctor:doctor",
 }

@@ -47,14 +47,20 @@ class Batch:
     first: int = 0
     whole: int | None = None
 
+    @property
+    def share(self) -> tuple[int, int, int]:
+        """Place of the first picture in the whole batch, pictures here, and in the whole batch."""
+        here = len(self.he)
+        return self.first, here, here if self.whole is None else self.whole
+
     def per_picture(self, draw: Callable[[int], Tensor]) -> Tensor:
         """Return what ``draw`` gives for the pictures here, along the first axis.
 
         ``draw`` is asked for the whole batch, so that a picture gets the same numbers however
         many processes share it.
         """
-        here = len(self.he)
-        return draw(here if self.whole is None else self.whole)[self.first : self.first + here]
+        first, here, whole = self.share
+        return draw(whole)[first : first + here]
 
 
 class Engine(Protocol):

@@ -104,7 +104,7 @@ class ConditionalGan(Learner[R]):
     def translate(self, batch: Batch) -> Tensor:
         """Return ŷ = G(x)."""
         network = self.networks["G"]
-        with drawing_from(network, batch.generator):
+        with drawing_from(network, batch.generator, batch.share):
             fake: Tensor = network(batch.he)
         return fake
 

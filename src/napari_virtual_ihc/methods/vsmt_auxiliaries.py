@@ -130,7 +130,7 @@ class VsmtReconstruction(TaskMethod[ReconstructionRecipe]):
         pictures, network = self.pictures(batch), self.networks["Re"]
         optimiser = self.optimisers["Re"]
         optimiser.zero_grad(set_to_none=True)
-        with drawing_from(network, batch.generator):
+        with drawing_from(network, batch.generator, batch.share):
             loss = F.mse_loss(network(pictures), pictures)
         engine.backward(loss)
         engine.step(optimiser)

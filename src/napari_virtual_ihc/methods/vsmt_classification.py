@@ -137,7 +137,7 @@ class VsmtClassification(TaskMethod[ClassificationRecipe]):
         self._remember(batch)
         pictures, classes = self.pictures(batch), self.classes_of(batch)
         student = self.networks["Cls"]
-        with drawing_from(student, batch.generator):
+        with drawing_from(student, batch.generator, batch.share):
             answers = student(pictures)
         loss = F.cross_entropy(answers, classes)
         losses = {"CE": loss}

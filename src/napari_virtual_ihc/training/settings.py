@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from napari_virtual_ihc.errors import JobError
+from napari_virtual_ihc.errors import JobError, UsageError
 from napari_virtual_ihc.jobs.control import Priority
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
@@ -55,6 +55,19 @@ class TrainingSettings(BaseModel):
     validation_pairs: int = Field(default=64, ge=0, description="Held-out pairs that are used.")
 
     @classmethod
+    def given(cls, fields: dict[str, Any]) -> Self:
+        """Return the settings that a user gave; UsageError names a field that is wrong."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            field, reason = _first(error)
+            raise UsageError(f"Setting {field!r}: {reason}.") from error
+
+    def changed(self, fields: dict[str, Any]) -> Self:
+        """Return these settings with some changed by a user; raises as `given` does."""
+        return self.given(self.model_dump() | fields)
+
+    @classmethod
     def read(cls, facts: dict[str, Any], where: Path) -> Self:
         """Read the settings from the facts of a run.
 
@@ -66,6 +79,10 @@ class TrainingSettings(BaseModel):
         try:
             return cls.model_validate(facts.get("settings"))
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise JobError(f"{where}, field 'settings.{field}': {first['msg']}.") from error
+            field, reason = _first(error)
+            raise JobError(f"{where}, field 'settings.{field}': {reason}.") from error
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]), first["msg"]
