@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from torch.nn import BatchNorm2d
 
 from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.methods.asp import Asp, AspRecipe
@@ -33,6 +34,11 @@ class Plain:
 
     def step(self, optimiser: Optimizer) -> None:
         optimiser.step()
+
+
+class Still(Plain):
+    def step(self, optimiser: Optimizer) -> None:
+        pass
 
 
 class Only(Plain):
@@ -211,10 +217,6 @@ def test_switched_off_terms_are_gone_and_the_total_is_the_sum() -> None:
 
 
 def test_cut_halves_both_contrasts_and_asp_does_not() -> None:
-    class Still(Plain):
-        def step(self, optimiser: Optimizer) -> None:
-            pass
-
     shared = ["lambda_nce=1", "spectral_norm=false", "nce_idt=true", "num_patches=2048"]
     cut = Cut.build(Cut.presets["smoke"].with_settings(shared), 0)
     asp = Asp.build(Asp.presets["smoke"].with_settings(shared), 0)
@@ -249,3 +251,19 @@ def test_batch_statistics_are_those_of_the_whole_batch() -> None:
     torch.testing.assert_close(method.translate(swapped).fake.flip(0), fake, rtol=1e-4, atol=1e-5)
     alone = Batch(both.he[:1], both.ihc[:1], both.names, 0, 1, both.generator)
     assert (method.translate(alone).fake - fake[:1]).abs().max() > 1e-3
+
+
+def test_only_translated_he_enters_running_averages() -> None:
+    recipe = Asp.presets["smoke"].with_settings(["norm=batch", "spectral_norm=false"])
+    method = Asp.build(recipe, 0)
+    both = batch()
+    method.training_step(both, Still())
+    fresh = Asp.build(recipe, 0)
+    fresh.generator()(both.he)
+    means = [
+        [layer.running_mean for layer in m.generator().modules() if isinstance(layer, BatchNorm2d)]
+        for m in (method, fresh)
+    ]
+    assert len(means[0]) > 0
+    for ours, expected in zip(*means, strict=True):
+        torch.testing.assert_close(ours, expected)

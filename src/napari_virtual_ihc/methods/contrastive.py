@@ -16,7 +16,7 @@ from napari_virtual_ihc.losses.patch_nce import Negatives, patch_nce
 from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
 from napari_virtual_ihc.methods.learner import Learner
 from napari_virtual_ihc.networks.init import initialise
-from napari_virtual_ihc.networks.norm import norm_layers
+from napari_virtual_ihc.networks.norm import averages_kept, norm_layers
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig, sample_ids
 from napari_virtual_ihc.networks.registry import build, describe
@@ -104,6 +104,7 @@ class ContrastiveMethod(Learner[R]):
         return ResnetConfig(
             ngf=recipe.ngf,
             n_blocks=recipe.n_blocks,
+            norm=recipe.norm,
             dropout=recipe.dropout,
             antialias=recipe.antialias,
             antialias_up=recipe.antialias_up,
@@ -192,10 +193,22 @@ class ContrastiveMethod(Learner[R]):
         taps = self.recipe.nce_layers
         if self.recipe.statistics == "batch":
             return [network.features(part, taps, whole=whole) for part in parts]
+        if self.recipe.norm == "batch":
+            return self._run_averaging(parts, whole)
         joint = network.features(torch.cat(parts), taps, whole=whole)
         sizes = [len(part) for part in parts]
         shares = [torch.split(tap, sizes) for tap in joint]
         return [list(maps) for maps in zip(*shares, strict=True)]
+
+    def _run_averaging(self, parts: list[Tensor], whole: bool) -> list[Maps]:
+        """Run G on one batch after the other; only translated H&E enters the running averages."""
+        generator = self.networks["G"]
+        network = cast("Tapped", generator)
+        taps = self.recipe.nce_layers
+        maps = [network.features(parts[0], taps, whole=True)] if whole else []
+        with averages_kept(generator):
+            rest = parts[len(maps) :]
+            return maps + [network.features(part, taps, whole=whole) for part in rest]
 
     def adversarial(self, fake: Tensor) -> Tensor:
         """Return λ_GAN times the loss of D taking ŷ for real."""

@@ -16,6 +16,11 @@ class ContrastiveRecipe(Recipe):
 
     ngf: int = Field(default=64, ge=1, description="Channels of the generator's first layer.")
     n_blocks: int = Field(default=9, ge=0, description="Residual blocks of the generator.")
+    norm: Literal["instance", "batch"] = Field(
+        default="instance",
+        description="Normalisation of the generator: instance (papers), or batch, whose running "
+        "averages need no statistics of the slide.",
+    )
     antialias: bool = Field(default=True, description="Blur before every decimation.")
     antialias_up: bool = Field(default=True, description="Blur after every upsampling.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout in residual blocks.")

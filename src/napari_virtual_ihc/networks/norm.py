@@ -105,6 +105,8 @@ class FreezableInstanceNorm(nn.Module):
         if self.observer is not None:
             var, mean = torch.var_mean(x.detach().float(), dim=(2, 3), correction=0)
             self.observer(mean, var, x.shape[2] * x.shape[3])
+        if self.training and self.mode == "live" and in_channels_last(x):
+            return sample_by_sample(x, self.eps)
         return self._normalise(x.float()).to(x.dtype)
 
     def _normalise(self, x: Tensor) -> Tensor:
@@ -121,6 +123,20 @@ class FreezableInstanceNorm(nn.Module):
         return (x - mean_map) * inverse_std
 
 
+def in_channels_last(x: Tensor) -> bool:
+    """Return whether ``x`` (N, C, H, W) lies in memory with its channels last, and only so."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
+def sample_by_sample(x: Tensor, eps: float = EPS) -> Tensor:
+    """Return the instance norm of ``x`` as the batch norm of each of its samples.
+
+    torch's instance norm copies a channels-last map into the other layout and back, which costs
+    several times the norm itself; its batch norm does not, and sums bfloat16 in float32.
+    """
+    return torch.cat([F.batch_norm(one, None, None, training=True, eps=eps) for one in x.split(1)])
+
+
 def guarded(out: Tensor) -> Tensor:
     """Return ``out`` of a norm, its gradient made contiguous where that matters.
 
@@ -128,7 +144,7 @@ def guarded(out: Tensor) -> Tensor:
     with a wrong one on the CPU.
     """
     if len(out) == 1 and out.requires_grad:
-        out.register_hook(lambda slope: slope.contiguous())
+        out.register_hook(lambda slope: slope.contiguous())  # type: ignore[no-untyped-call]
     return out
 
 
@@ -217,3 +233,17 @@ def observing(
     finally:
         for layer in layers.values():
             layer.observer = None
+
+
+@contextmanager
+def averages_kept(network: nn.Module) -> Iterator[None]:
+    """Let the running averages of every BatchNorm stay as they are while the context lasts."""
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
