@@ -49,9 +49,7 @@ class ProjectionConfig:
 class PatchProjection(nn.Module):
     """Sample patches of feature maps, project each tap by its own MLP, normalise to unit length.
 
-    Positions are taken before the channels are moved last, so that the gradient of a map is
-    contiguous: torch 2.13's instance norm answers a transposed gradient of a single picture with
-    a wrong one on the CPU, which the public codes' order of the two steps runs into.
+    Patches are gathered in the layout of the map, so that its gradient has that layout too.
     """
 
     def __init__(self, config: ProjectionConfig) -> None:
@@ -94,10 +92,21 @@ class PatchProjection(nn.Module):
         ]
 
     def _project(self, tap: int, feature: Tensor, ids: Tensor) -> Tensor:
-        patches = feature.flatten(2)[:, :, ids].transpose(1, 2).flatten(0, 1)
+        patches = gather(feature, ids)
         if self.config.use_mlp:
             patches = self.get_submodule(f"mlp_{tap}")(patches)
-        return unit_vectors(patches, legacy=self.config.legacy_l2norm)
+        return unit_vectors(patches.to(_wide(patches)), legacy=self.config.legacy_l2norm)
+
+
+def gather(feature: Tensor, ids: Tensor) -> Tensor:
+    """Return the vectors (N · P, C) at row-major positions ``ids`` (P,) of (N, C, H, W)."""
+    if feature.is_contiguous():
+        return feature.flatten(2)[:, :, ids].transpose(1, 2).flatten(0, 1)
+    return feature.permute(0, 2, 3, 1).flatten(1, 2)[:, ids].flatten(0, 1)
+
+
+def _wide(tensor: Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def unit_vectors(vectors: Tensor, *, legacy: bool = False) -> Tensor:

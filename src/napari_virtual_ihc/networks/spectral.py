@@ -52,11 +52,12 @@ class _Spectral(nn.Module):
         self.weight_u.copy_(F.normalize(matrix @ self.weight_v, dim=0, eps=_EPS))
 
     def effective_weight(self) -> Tensor:
-        """Return the normalised weight; in train mode after one power iteration."""
-        if self.training:
-            self._iterate()
-        u, v = self.weight_u.clone(), self.weight_v.clone()
-        return folded_weight(self.weight_orig, u, v, self.out_axis)
+        """Return the normalised weight, autocast or not; in train mode after one iteration."""
+        with torch.autocast(self.weight_orig.device.type, enabled=False):
+            if self.training:
+                self._iterate()
+            u, v = self.weight_u.clone(), self.weight_v.clone()
+            return folded_weight(self.weight_orig, u, v, self.out_axis)
 
 
 class SpectralConv2d(_Spectral):
