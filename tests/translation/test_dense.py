@@ -37,7 +37,7 @@ def test_weights_of_the_top_left_neighbour() -> None:
 def test_a_position_has_the_same_value_in_every_window(
     start: int, count: int, step: int, skip: int
 ) -> None:
-    table = torch.rand(2, 20, 20, generator=torch.Generator().manual_seed(0))
+    table = torch.rand(2, 26, 26, generator=torch.Generator().manual_seed(0))
     whole = anchor_weights(start * step, count + skip, float(step), 64)
     part = anchor_weights((start + skip) * step, count, float(step), 64)
     first, second = (blend(table, *[(place[0] + 5, place[1])] * 2)[0] for place in (whole, part))
