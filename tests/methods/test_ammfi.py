@@ -128,7 +128,7 @@ def test_h_and_e_is_translated_the_same_whatever_ihc_is_beside_it() -> None:
     assert torch.equal(*fakes)
 
 
-@pytest.mark.parametrize("settings", [["ammfi_norm=instance"], ["literal_eq3=true"],
+@pytest.mark.parametrize("settings", [["ammfi_norm=instance"], ["norm=batch"], ["literal_eq3=true"],
                                       ["statistics=batch"], ["antialias=false"], ["stem=7"],
                                       ["nce_idt=false"], ["batch_size=1"]])  # fmt: skip
 def test_every_switch_trains(settings: list[str]) -> None:

@@ -156,6 +156,18 @@ def test_every_norm_of_the_trunk_can_be_frozen(norm: str) -> None:
     assert len(inside) == (6 if norm == "instance" else 0)
 
 
+def test_norms_to_be_chosen_on_a_slide_are_told() -> None:
+    batch = AmmfiConfig(ngf=4, n_blocks=1, trunk_norm="batch")
+    assert (AmmfiConfig().norm, batch.norm) == ("instance", "batch")
+    assert norm_layers(network(batch)) == {}
+    assert "model.1.bias" not in expected_shapes("ammfi", describe(batch))
+    mixed = AmmfiConfig(trunk_norm="batch", ammfi_norm="instance")
+    assert mixed.norm == "instance"
+    assert AmmfiConfig(trunk_norm="batch", ammfi_norm="instance", attention=False).norm == "batch"
+    with pytest.raises(ModelError, match="trunk_norm"):
+        configure("ammfi", {"trunk_norm": "group"})
+
+
 def test_spectral_norm_folds_into_the_plain_network() -> None:
     config = AmmfiConfig(ngf=4, n_blocks=1, spectral=True)
     made, x = network(config), image(1, 3, 16, 16)

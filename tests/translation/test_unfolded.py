@@ -164,6 +164,15 @@ def test_instance_norms_inside_the_attention_are_frozen_too(
     assert whole(translator)[..., 3].any()
 
 
+def test_without_any_instance_norm_there_is_nothing_to_freeze(
+    make: Callable[..., Translator], tmp_path: Path
+) -> None:
+    model = ammfi_model(tmp_path / "b", AmmfiConfig(ngf=4, n_blocks=1, trunk_norm="batch"))
+    translator = make(model=model)
+    assert (translator.mode, translator.statistics) == ("none", None)
+    assert whole(translator)[..., 3].any()
+
+
 def test_bf16_stays_within_three_grey_levels(make: Callable[..., Translator]) -> None:
     fine, coarse = (whole(make(precision=p))[..., :3].astype(int) for p in ("fp32", "bf16"))
     assert np.mean(np.abs(fine - coarse) <= 3) >= 0.999

@@ -8,11 +8,9 @@ figures of ASP to every digit, so that ASP is what both additions are made to.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
 
 from napari_virtual_ihc.methods.asp import Asp, AspRecipe
 from napari_virtual_ihc.methods.recipe import Augmentation, Magnification, Recipe
@@ -20,7 +18,9 @@ from napari_virtual_ihc.networks.ammfi import AmmfiConfig
 from napari_virtual_ihc.networks.registry import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from torch import Tensor
 
     from napari_virtual_ihc.methods.contrastive import Maps
 
@@ -95,6 +95,7 @@ class Ammfi(Asp):
             ngf=recipe.ngf,
             n_blocks=recipe.n_blocks,
             stem=recipe.stem,
+            trunk_norm=recipe.norm,
             attention=recipe.attention,
             ammfi_norm=recipe.ammfi_norm,
             literal_eq3=recipe.literal_eq3,
@@ -106,29 +107,7 @@ class Ammfi(Asp):
         return "ammfi", describe(config)
 
     def _run(self, parts: list[Tensor], *, whole: bool = False) -> list[Maps]:
-        """Run G on several image batches; where it has batch norms, on each by itself.
-
-        Where G runs whole, the first batch is H&E: that alone moves running statistics.
-        """
-        if not (self.recipe.attention and self.recipe.ammfi_norm == "batch"):
-            return super()._run(parts, whole=whole)
-        maps = []
-        for place, part in enumerate(parts):
-            learns = whole and place == 0
-            with nullcontext() if learns else statistics_held(self.networks["G"]):
-                maps += super()._run([part], whole=whole)
-        return maps
-
-
-@contextmanager
-def statistics_held(network: nn.Module) -> Iterator[None]:
-    """Let the batch norms of ``network`` keep their running statistics while the context lasts."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, before, strict=True):
-            norm.momentum = momentum
+        """Run G on several image batches; where its attention has batch norms, one by one."""
+        if self.recipe.attention and self.recipe.ammfi_norm == "batch":
+            return self._run_averaging(parts, whole)
+        return super()._run(parts, whole=whole)

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_virtual_ihc.errors import ModelError
-from napari_virtual_ihc.networks.attention import Ammfi
-from napari_virtual_ihc.networks.norm import make_norm
+from napari_virtual_ihc.networks.attention import Ammfi, projection
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
 from napari_virtual_ihc.networks.spectral import spectral
 from napari_virtual_ihc.networks.tapping import require_taps
@@ -39,8 +38,10 @@ class AmmfiConfig:
         Side of the first convolution: the paper's 3, or the 7 of ASP and its kin.
     attention
         Whether the skips with their attention modules are there at all.
+    trunk_norm
+        Norm of the trunk and behind each merge.
     ammfi_norm
-        Norm inside the attention modules; the trunk's is always instance norm.
+        Norm inside the attention modules.
     literal_eq3
         See `attention.Ammfi`.
     spectral
@@ -54,7 +55,8 @@ class AmmfiConfig:
     n_blocks: int = 6
     stem: Literal[3, 7] = 3
     attention: bool = True
-    ammfi_norm: Literal["batch", "instance"] = "batch"
+    trunk_norm: Literal["instance", "batch"] = "instance"
+    ammfi_norm: Literal["instance", "batch"] = "batch"
     literal_eq3: bool = False
     dropout: float = 0.0
     antialias: bool = True
@@ -72,9 +74,10 @@ class AmmfiConfig:
         _ = self.trunk
 
     @property
-    def norm(self) -> Literal["instance"]:
-        """The trunk's norm, whose statistics are chosen on a slide."""
-        return "instance"
+    def norm(self) -> Literal["instance", "batch"]:
+        """``instance`` where any norm is one, whose statistics are to be chosen on a slide."""
+        inside = self.ammfi_norm if self.attention else self.trunk_norm
+        return "instance" if "instance" in (self.trunk_norm, inside) else "batch"
 
     @property
     def stride(self) -> int:
@@ -90,6 +93,7 @@ class AmmfiConfig:
             ngf=self.ngf,
             n_blocks=self.n_blocks,
             n_downsampling=_LEVELS,
+            norm=self.trunk_norm,
             dropout=self.dropout,
             antialias=self.antialias,
             antialias_up=self.antialias_up,
@@ -116,12 +120,9 @@ class AttendedSkip(nn.Module):
     def __init__(self, config: AmmfiConfig, channels: int) -> None:
         super().__init__()
         self.attention = Ammfi(channels, config.ammfi_norm, literal_eq3=config.literal_eq3)
-        conv: nn.Module = nn.Conv2d(2 * channels, channels, 3, padding=1)
-        self.merge = nn.Sequential(
-            spectral(conv) if config.spectral else conv,
-            make_norm(config.norm, channels),
-            nn.ReLU(inplace=True),
-        )
+        conv, norm = projection(2 * channels, channels, config.trunk_norm)
+        conv = spectral(conv) if config.spectral else conv
+        self.merge = nn.Sequential(conv, norm, nn.ReLU(inplace=True))
 
     def forward(self, encoded: Tensor, decoded: Tensor) -> Tensor:
         """Return the merged features of f_e and f_d, all (N, C, H, W)."""
@@ -184,7 +185,8 @@ class AmmfiGenerator(nn.Module):
 def _trunk(config: AmmfiConfig) -> nn.Sequential:
     layers = ResnetGenerator(config.trunk).model
     if config.stem == 3:
-        first = nn.Conv2d(config.input_nc, config.ngf, 3)
+        bias = config.trunk_norm == "instance"
+        first = nn.Conv2d(config.input_nc, config.ngf, 3, bias=bias)
         layers[0] = nn.ReflectionPad2d(1)
         layers[1] = spectral(first) if config.spectral else first
     return layers
