@@ -46,6 +46,11 @@ def test_glass_has_no_stain() -> None:
     assert stain_kind(np.full((80, 80, 3), 240, dtype=np.uint8)) == "unknown"
 
 
+def test_pen_over_tissue_is_not_taken_for_ihc(shared_data: Path) -> None:
+    rgb = picture(shared_data / "fov_he/histolab_medium-nuclei-score-green-pen-level1.png")
+    assert stain_kind(rgb) == "unknown"
+
+
 def test_green_pen_is_ink_and_not_tissue(shared_data: Path) -> None:
     rgb = picture(shared_data / "fov_he/histolab_medium-nuclei-score-green-pen-level1.png")
     ink = pen_mask(rgb, mpp=2.0)

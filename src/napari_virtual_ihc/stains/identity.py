@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_virtual_ihc.stains.optical_density import to_od
-from napari_virtual_ihc.stains.tissue import glass_colour
+from napari_virtual_ihc.stains.tissue import glass_colour, ink_coloured
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 StainKind = Literal["he", "ihc", "unknown"]
 _TISSUE_OD = 0.15
 _ENOUGH_PIXELS = 500
+_MOST_INK = 0.1
 
 
 def stain_kind(rgb: NDArray[np.uint8]) -> StainKind:
@@ -22,6 +23,7 @@ def stain_kind(rgb: NDArray[np.uint8]) -> StainKind:
 
     Eosin takes green far more than red or blue; DAB takes blue most; hematoxylin takes red
     and green alike. Over tissue, above glass, H&E so has an excess of green and a lack of blue.
+    Pixels with the colour of pen ink do not count; where they are many, their rims would.
 
     Parameters
     ----------
@@ -30,13 +32,15 @@ def stain_kind(rgb: NDArray[np.uint8]) -> StainKind:
 
     Returns
     -------
-    ``"he"``, ``"ihc"``, or ``"unknown"`` where tissue is scarce or the colours lie between.
+    ``"he"``, ``"ihc"``, or ``"unknown"`` where tissue is scarce, ink is over it, or the colours
+    lie between.
     """
     glass = np.asarray(glass_colour(rgb), dtype=np.uint8)
     od = np.maximum(to_od(rgb) - to_od(glass), 0).reshape(-1, 3)
     total = od.sum(axis=1)
-    tissue = total > _TISSUE_OD
-    if int(tissue.sum()) < _ENOUGH_PIXELS:
+    coloured, ink = total > _TISSUE_OD, ink_coloured(rgb).reshape(-1)
+    tissue = coloured & ~ink
+    if int(tissue.sum()) < _ENOUGH_PIXELS or (coloured & ink).sum() > _MOST_INK * coloured.sum():
         return "unknown"
     red, green, blue = od[tissue].sum(axis=0) / total[tissue].sum()
     return _decide(float(green - (red + blue) / 2), float(green - blue))

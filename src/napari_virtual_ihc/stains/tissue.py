@@ -91,15 +91,21 @@ def pen_mask(rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.bool_]:
     -------
     (h, w) bool.
     """
-    red, green, blue = (rgb[..., channel].astype(np.int16) for channel in range(3))
-    green_ink = (green > red + 15) & (green > blue - 10) & (red < 180)
-    blue_ink = (blue > red + 70) & (blue > green + 45) & (green > red - 5)
-    black_ink = (rgb.max(axis=-1) < 60) & (np.ptp(rgb, axis=-1) < 18)
-    ink = green_ink | blue_ink | black_ink
+    ink = ink_coloured(rgb)
     size = max(1, round(_STROKE_UM / mpp))
     wide = ndimage.uniform_filter(ink.astype(np.float32), size=size, mode="nearest") > 0.5
     strokes: NDArray[np.bool_] = ink & wide
     return strokes
+
+
+def ink_coloured(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which pixels of (…, 3) uint8 have the colour of ink, wide or not; see `pen_mask`."""
+    red, green, blue = (rgb[..., channel].astype(np.int16) for channel in range(3))
+    green_ink = (green > red + 15) & (green > blue - 10) & (red < 180)
+    blue_ink = (blue > red + 70) & (blue > green + 45) & (green > red - 5)
+    black_ink = (rgb.max(axis=-1) < 60) & (np.ptp(rgb, axis=-1) < 18)
+    ink: NDArray[np.bool_] = green_ink | blue_ink | black_ink
+    return ink
 
 
 def tissue_fraction(mask: NDArray[np.bool_]) -> float:
