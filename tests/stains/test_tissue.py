@@ -22,6 +22,7 @@ HE = (
 )
 IHC = (
     "restained_merkel/pairA_IHC.png",
+    "fov_ihc/deepliif_Bladder1_IHC.png",
     "fov_ihc/deepliif_ROI_1.png",
     "pairs_bci_1024/00345_test_0_IHC-HER2.jpg",
     "landmarks_lung_lesion3/Ki67.jpg",

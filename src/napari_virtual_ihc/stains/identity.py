@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_virtual_ihc.stains.optical_density import to_od
-from napari_virtual_ihc.stains.tissue import glass_colour, ink_coloured
+from napari_virtual_ihc.stains.tissue import glass_colour, green_ink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def stain_kind(rgb: NDArray[np.uint8]) -> StainKind:
 
     Eosin takes green far more than red or blue; DAB takes blue most; hematoxylin takes red
     and green alike. Over tissue, above glass, H&E so has an excess of green and a lack of blue.
-    Pixels with the colour of pen ink do not count; where they are many, their rims would.
+    Pixels with the colour of green ink do not count; where they are many, their rims would.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def stain_kind(rgb: NDArray[np.uint8]) -> StainKind:
     glass = np.asarray(glass_colour(rgb), dtype=np.uint8)
     od = np.maximum(to_od(rgb) - to_od(glass), 0).reshape(-1, 3)
     total = od.sum(axis=1)
-    coloured, ink = total > _TISSUE_OD, ink_coloured(rgb).reshape(-1)
+    coloured, ink = total > _TISSUE_OD, green_ink(rgb).reshape(-1)
     tissue = coloured & ~ink
     if int(tissue.sum()) < _ENOUGH_PIXELS or (coloured & ink).sum() > _MOST_INK * coloured.sum():
         return "unknown"

@@ -91,20 +91,20 @@ def pen_mask(rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.bool_]:
     -------
     (h, w) bool.
     """
-    ink = ink_coloured(rgb)
+    red, green, blue = (rgb[..., channel].astype(np.int16) for channel in range(3))
+    blue_ink = (blue > red + 70) & (blue > green + 45) & (green > red - 5)
+    black_ink = (rgb.max(axis=-1) < 60) & (np.ptp(rgb, axis=-1) < 18)
+    ink = green_ink(rgb) | blue_ink | black_ink
     size = max(1, round(_STROKE_UM / mpp))
     wide = ndimage.uniform_filter(ink.astype(np.float32), size=size, mode="nearest") > 0.5
     strokes: NDArray[np.bool_] = ink & wide
     return strokes
 
 
-def ink_coloured(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which pixels of (…, 3) uint8 have the colour of ink, wide or not; see `pen_mask`."""
+def green_ink(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which pixels of (…, 3) uint8 are as green as ink, a colour that no stain gives."""
     red, green, blue = (rgb[..., channel].astype(np.int16) for channel in range(3))
-    green_ink = (green > red + 15) & (green > blue - 10) & (red < 180)
-    blue_ink = (blue > red + 70) & (blue > green + 45) & (green > red - 5)
-    black_ink = (rgb.max(axis=-1) < 60) & (np.ptp(rgb, axis=-1) < 18)
-    ink: NDArray[np.bool_] = green_ink | blue_ink | black_ink
+    ink: NDArray[np.bool_] = (green > red + 15) & (green > blue - 10) & (red < 180)
     return ink
 
 
