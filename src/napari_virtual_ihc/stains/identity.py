@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 StainKind = Literal["he", "ihc", "unknown"]
 _TISSUE_OD = 0.15
 _ENOUGH_PIXELS = 500
-_MOST_INK = 0.1
+_MOST_INK = 0.2
 
 
 def stain_kind(rgb: NDArray[np.uint8]) -> StainKind:
