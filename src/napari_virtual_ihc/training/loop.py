@@ -52,6 +52,8 @@ class Trainer:
         What to train.
     place
         Which of several processes this is; see `training.world`.
+    report
+        Called with picture files checked and files in all.
 
     Raises
     ------
@@ -62,7 +64,11 @@ class Trainer:
     """
 
     def __init__(
-        self, run: RunFolder, settings: TrainingSettings, place: Place | None = None
+        self,
+        run: RunFolder,
+        settings: TrainingSettings,
+        place: Place | None = None,
+        report: Callable[[int, int], None] | None = None,
     ) -> None:
         kind = method_named(settings.method)
         self.run = run
@@ -70,8 +76,8 @@ class Trainer:
         self.recipe: Recipe = read_recipe(kind.recipe_type, settings.recipe)
         self.world = World(place or Place.here())
         self.fabric = make_fabric(settings.device, settings.precision, self.world.place)
-        self.data = open_data(settings, self.recipe)
-        self.mpp = seen_mpp(self.data, self.recipe.load_size)
+        self.data = open_data(settings, self.recipe, report)
+        self.mpp = seen_mpp(self.data, self.recipe.final_load_size)
         self.steps = settings.steps or self._paper_steps()
         self.method: Method = kind.build(self.recipe, settings.seed)
         self.state = self._adopt()
@@ -79,7 +85,8 @@ class Trainer:
         enlarge = enlarger(self.recipe.magnification, self.fabric.device)
         place = self.world.place
         self.sampler = Sampler(self.data, self.recipe, settings.seed, self.steps, enlarge, place)
-        held = HeldOut.of(self.data, self.recipe.load_size, self.mpp, settings.validation_pairs)
+        seen_at = self.recipe.final_load_size
+        held = HeldOut.of(self.data, seen_at, self.mpp, settings.validation_pairs)
         validator = validator_of(self.method, settings, held, self.fabric.device)
         self.keeper = Keeper(run, settings, self.state, self.world, validator)
         self._stop = Interruption()
@@ -115,13 +122,14 @@ class Trainer:
             If a loss is not a number (the sentence names step, term and files), or another process
             of this training failed.
         """
-        if self.world.place.first:
-            self.run.claim()
-        with Failure(self.run, self.world), self._stop, self.world:
-            try:
-                return self._train(report)
-            finally:
-                self._wishes.release_device()
+        with self.world:
+            if self.world.place.first:
+                self.run.claim()
+            with Failure(self.run, self.world.place), self._stop:
+                try:
+                    return self._train(report)
+                finally:
+                    self._wishes.release_device()
 
     def _train(self, report: Callable[[int, int], None] | None) -> Outcome:
         self._require_same()
@@ -162,8 +170,7 @@ class Trainer:
         began = {"event": "started", "step": start, "steps": self.steps}
         self.keeper.tell(began | {"data": self.data.fingerprint} | self._ran())
         for finding in self.data.findings:
-            content = {"kind": finding.kind, "name": finding.name, "message": finding.message}
-            self.keeper.tell({"event": "finding"} | content)
+            self.keeper.tell({"event": "finding"} | finding.as_dict())
 
     def _step(self, batch: Batch) -> None:
         began = time.monotonic()
@@ -213,10 +220,15 @@ class Trainer:
         return "stopped"
 
 
-def open_data(settings: TrainingSettings, recipe: Recipe) -> PairFolder:
-    """Open and check the data of a run."""
+def open_data(
+    settings: TrainingSettings,
+    recipe: Recipe,
+    report: Callable[[int, int], None] | None = None,
+) -> PairFolder:
+    """Open and check the data of a run; ``report`` is told of files checked and files in all."""
     crop = recipe.crop_size if recipe.load_size is None else 1
-    return PairFolder.open(settings.data, mpp=settings.mpp, marker=settings.marker, crop=crop)
+    mpp, marker = settings.mpp, settings.marker
+    return PairFolder.open(settings.data, mpp=mpp, marker=marker, crop=crop, report=report)
 
 
 def channels_last(network: nn.Module) -> nn.Module:

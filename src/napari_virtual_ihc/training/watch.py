@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from napari_virtual_ihc.jobs.run_folder import RunFolder
-    from napari_virtual_ihc.training.world import World
+    from napari_virtual_ihc.training.world import Place
 
 
 @dataclass
@@ -39,10 +39,10 @@ class Interruption:
 
 @dataclass(frozen=True)
 class Failure:
-    """Tells of the failure that leaves its block: the other processes, then the run's events."""
+    """Writes the failure that leaves its block into the run's events, in the first process."""
 
     run: RunFolder
-    world: World
+    place: Place
 
     def __enter__(self) -> None:
         """Begin to watch."""
@@ -54,9 +54,6 @@ class Failure:
         trace: TracebackType | None,
     ) -> None:
         """Note the failure; it is raised on."""
-        if error is None:
-            return
-        message = str(error) or type(error).__name__
-        self.world.tell_failure(message)
-        if self.world.place.first:
+        if error is not None and self.place.first:
+            message = str(error) or type(error).__name__
             self.run.append_event({"event": "failed", "message": message})

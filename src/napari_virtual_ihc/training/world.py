@@ -91,9 +91,13 @@ class World:
                 )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        """Part; after a failure the end of the process does that, which the others notice."""
-        if not self.alone and kind is None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        """Part; after a failure, leave word of it: the end of the process is noticed by all."""
+        if error is not None:
+            self._tell_failure(str(error) or type(error).__name__)
+        elif not self.alone:
             dist.destroy_process_group()
 
     def mean(self, tensor: Tensor) -> None:
@@ -131,7 +135,7 @@ class World:
         told: T = said[0]  # type: ignore[assignment]
         return told
 
-    def tell_failure(self, message: str) -> None:
+    def _tell_failure(self, message: str) -> None:
         """Leave word of what ended this process, unless another one failed before."""
         if self._store is not None:
             try:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from napari_virtual_ihc.widgets.courteous import Courteous
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -86,7 +88,7 @@ class PrepareTranslator:
         title = _TITLES.get(translator.mode, "Preparing the model")
         translator.prepare(partial(progress, title), progress.cancelled)
         return Prepared(
-            translator,
+            Courteous(translator, translator.choice.device),
             loaded.card,
             translator.runs_on,
             translator.provenance(),
