@@ -1,144 +1,171 @@
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING
+import json
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from training_pictures import write_pair
 
-from napari_virtual_ihc.errors import DataError
+from napari_virtual_ihc.cli.app import run
+from napari_virtual_ihc.settings import load_settings
+from napari_virtual_ihc.training import look_store
 from napari_virtual_ihc.training.data import PairFolder
-from napari_virtual_ihc.training.layouts import detect, pictures, slide_of
+from napari_virtual_ihc.training.pictures import RecentPictures, decode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def opened(root: Path, crop: int = 32) -> PairFolder:
-    return PairFolder.open(root, mpp=0.5, marker="Ki-67", crop=crop)
+def opened(root: Path, **more: Any) -> PairFolder:
+    return PairFolder.open(root, **({"mpp": 0.5, "marker": "Ki-67", "crop": 32} | more))
 
 
-def kinds(data: PairFolder) -> dict[str, str]:
-    return {finding.name: finding.kind for finding in data.findings}
+def settle(root: Path) -> None:
+    """Make all files look as if they were written long ago."""
+    for file in root.rglob("*.*"):
+        os.utime(file, (1_000_000_000, 1_000_000_000))
 
 
-@pytest.mark.parametrize(
-    ("he", "ihc", "name"),
-    [
-        ("trainA", "trainB", "trainA/trainB"),
-        ("TrainValAB/trainA", "TrainValAB/trainB", "trainA/trainB"),
-        ("Ki-67/TrainValAB/trainA", "Ki-67/TrainValAB/trainB", "trainA/trainB"),
-        ("HE/train", "IHC/train", "BCI"),
-        ("HE", "ki67", "two folders"),
-        ("HE", "IHC", "two folders"),
-        ("h&e", "KI-67", "two folders"),
-    ],
-)
-def test_layouts_are_told_apart(tmp_path: Path, he: str, ihc: str, name: str) -> None:
-    for folder in (he, ihc):
-        (tmp_path / folder).mkdir(parents=True)
-    layout = detect(tmp_path, "Ki-67")
-    assert layout.name == name
-    assert layout.sides[0].he == tmp_path / he
-    assert layout.sides[0].ihc == tmp_path / ihc
-
-
-def test_a_data_root_may_itself_be_named_train_a(tmp_path: Path, pairs: Path) -> None:
-    root = tmp_path / "trainA" / "set"
-    shutil.copytree(pairs, root)
-    assert len(opened(root).train) == 4
-
-
-def test_a_folder_without_layout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="neither trainA and trainB"):
-        detect(tmp_path, "ER")
-    with pytest.raises(DataError, match="not a folder"):
-        detect(tmp_path / "nowhere", "ER")
-
-
-def test_own_split_is_kept(tmp_path: Path, pairs: Path) -> None:
-    root = tmp_path / "mist"
-    for split, stems in (("train", "012"), ("val", "34")):
-        for side, folder in (("A", "HE"), ("B", "IHC")):
-            (root / f"{split}{side}").mkdir(parents=True)
-            for stem in stems:
-                shutil.copy(pairs / folder / f"tile{stem}.png", root / f"{split}{side}")
-    data = opened(root)
-    assert [pair.name for pair in data.validation] == ["tile3", "tile4"]
-    assert data.findings == ()
-
-
-def test_bad_pictures_are_listed_and_left_out(pairs: Path) -> None:
-    (pairs / "IHC" / "tile0.png").unlink()
-    (pairs / "HE" / "tile1.png").write_bytes(b"not a picture")
-    Image.fromarray(np.zeros((40, 96, 3), np.uint8)).save(pairs / "IHC" / "tile2.png")
-    glass = Image.fromarray(np.full((96, 96, 3), 242, np.uint8))
-    glass.save(pairs / "HE" / "tile3.png")
-    (pairs / "HE" / "notes.txt").write_text("not a picture, not looked at")
-    data = opened(pairs)
-    assert kinds(data) | {"validation": "split"} == {
-        "tile0": "unpaired",
-        "tile1": "unreadable",
-        "tile2": "size",
-        "tile3": "blank",
-        "validation": "split",
-    }
-    assert {p.name for p in (*data.train, *data.validation)} == {"tile4"}
-
-
-def test_truncated_picture_is_unreadable(pairs: Path) -> None:
-    file = pairs / "HE" / "tile1.png"
-    file.write_bytes(file.read_bytes()[:2000])
-    assert kinds(opened(pairs))["tile1"] == "unreadable"
-
-
-def test_nothing_left_is_one_sentence(pairs: Path) -> None:
-    with pytest.raises(DataError, match=r"no usable training pair.*smaller than a crop of 512 px"):
-        opened(pairs, crop=512)
-
-
-def test_a_slide_is_never_on_both_sides(tmp_path: Path, pairs: Path) -> None:
-    root = tmp_path / "named"
-    for folder in ("HE", "IHC"):
-        (root / folder).mkdir(parents=True)
-        for slide in range(5):
-            for tile in range(3):
-                target = root / folder / f"M{slide}_{tile}_0.png"
-                shutil.copy(pairs / folder / f"tile{slide}.png", target)
-    data = opened(root)
-    sides = [{slide_of(p.name) for p in part} for part in (data.train, data.validation)]
-    assert sides[0] & sides[1] == set()
-    assert len(data.validation) == 3
-    assert data.findings == ()
-
-
-@pytest.mark.parametrize(
-    ("stem", "slide"),
-    [
-        ("100M2004069_19_30", "100M2004069"),
-        ("sub/ab_c_3_4", "ab_c"),
-        ("00000_train_1+", None),
-        ("tile3", None),
-        ("_1_2", None),
-    ],
-)
-def test_slides_are_read_from_names(stem: str, slide: str | None) -> None:
-    assert slide_of(stem) == slide
-
-
-def test_fingerprint_names_the_content(pairs: Path) -> None:
-    before = opened(pairs).fingerprint
-    assert opened(pairs).fingerprint == before
-    with Image.open(pairs / "IHC" / "tile0.png") as image:
+def spoil(file: Path) -> None:
+    with Image.open(file) as image:
         picture = np.array(image)
     picture[0, 0] = 0
-    Image.fromarray(picture).save(pairs / "IHC" / "tile0.png")
-    assert opened(pairs).fingerprint != before
+    Image.fromarray(picture).save(file)
 
 
-def test_all_suffixes_are_found_recursively(tmp_path: Path) -> None:
-    for name in ("a.JPG", "b.tiff", "sub/c.png", "d.gif"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert list(pictures(tmp_path)) == ["a", "b", "sub/c"]
+def test_fingerprint_names_splits_names_and_pixels(pairs: Path, tmp_path: Path) -> None:
+    before = opened(pairs)
+    assert opened(pairs).fingerprint == before.fingerprint
+    with Image.open(pairs / "HE" / "tile0.png") as image:
+        image.save(pairs / "HE" / "tile0.tif")
+    (pairs / "HE" / "tile0.png").unlink()
+    assert opened(pairs).fingerprint == before.fingerprint
+    assert opened(pairs, mpp=0.4).fingerprint != before.fingerprint
+    spoil(pairs / "IHC" / "tile0.png")
+    assert opened(pairs).fingerprint != before.fingerprint
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    names: list[str] = []
+
+    def watched(path: Path, content: bytes | None = None) -> Any:
+        names.append(path.name)
+        return decode(path, content)
+
+    monkeypatch.setattr(look_store, "decode", watched)
+    return names
+
+
+def test_pictures_are_decoded_for_the_check_once(pairs: Path, decoded: list[str]) -> None:
+    settle(pairs)
+    first = opened(pairs)
+    assert len(decoded) == 10
+    again = opened(pairs)
+    assert len(decoded) == 10
+    assert (again.fingerprint, again.findings) == (first.fingerprint, first.findings)
+    spoil(pairs / "HE" / "tile3.png")
+    assert opened(pairs).fingerprint != first.fingerprint
+    assert decoded[10:] == ["tile3.png"]
+    opened(pairs, mpp=0.25)
+    assert len(decoded) == 21
+
+
+def test_moved_pictures_are_read_but_not_decoded(pairs: Path, decoded: list[str]) -> None:
+    settle(pairs)
+    opened(pairs)
+    for side in ("HE", "IHC"):
+        (pairs / side / "tile3.png").rename(pairs / side / "other.png")
+    assert "other" in {pair.name for pair in opened(pairs).train}
+    assert len(decoded) == 10
+
+
+def test_a_picture_written_just_now_is_read_again(pairs: Path) -> None:
+    file = pairs / "HE" / "tile1.png"
+    first = opened(pairs)
+    stat, content = file.stat(), file.read_bytes()
+    other = content.replace(b"IDAT", b"IDAX")
+    file.write_bytes(other)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert opened(pairs).fingerprint != first.fingerprint
+
+
+def test_what_is_kept_of_pictures_names_no_file(pairs: Path) -> None:
+    opened(pairs)
+    (file,) = (load_settings().cache_dir / "pictures").iterdir()
+    text = file.read_text()
+    assert "tile" not in text
+    assert str(pairs) not in text
+    assert json.loads(text)["schema"] == "virtual-ihc/picture-looks/1"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"schema": "virtual-ihc/picture-looks/1", "looks": {"a": 1}}']
+)
+def test_a_damaged_cache_is_looked_past(pairs: Path, content: str) -> None:
+    first = opened(pairs)
+    (file,) = (load_settings().cache_dir / "pictures").iterdir()
+    file.write_text(content)
+    assert opened(pairs).fingerprint == first.fingerprint
+
+
+def test_progress_is_told(pairs: Path) -> None:
+    told: list[tuple[int, int]] = []
+    opened(pairs, report=lambda done, total: told.append((done, total)))
+    assert told == [(done, 10) for done in range(1, 11)]
+
+
+def test_an_interrupted_check_keeps_what_it_saw(pairs: Path, decoded: list[str]) -> None:
+    settle(pairs)
+
+    def stop(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        opened(pairs, report=stop)
+    seen = len(decoded)
+    assert seen >= 4
+    opened(pairs)
+    assert len(decoded) == 10
+
+
+def test_recent_pictures_are_bounded_in_bytes() -> None:
+    recent = RecentPictures(3000)
+    pictures = {key: np.full((10, 100), key, np.uint8) for key in range(4)}
+    for key in (0, 1, 2):
+        recent.keep(key, pictures[key])
+    assert recent.get(0) is pictures[0]
+    recent.keep(3, pictures[3])
+    assert recent.get(1) is None
+    assert [recent.get(key) is pictures[key] for key in (0, 2, 3)] == [True] * 3
+    recent.keep(9, np.zeros(9000, np.uint8))
+    assert recent.get(9) is not None
+    assert recent.get(3) is None
+
+
+def test_the_command_prints_what_a_training_would_find(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for slide in range(4):
+        for tile in range(2):
+            write_pair(tmp_path / "set", f"s{slide}_{tile}_0", 10 * slide + tile, ("HE", "Ki67"))
+    (tmp_path / "set" / "HE" / "s1_0_0.png").unlink()
+    words = ["data", str(tmp_path / "set"), "--mpp", "0.5", "--marker", "Ki-67"]
+    assert run([*words, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["schema"] == "virtual-ihc/data/1"
+    assert said["layout"] == "two folders"
+    assert sum(said["pairs"].values()) == 7
+    assert said["slides"] == {"train": 3, "validation": 1}
+    assert said["finding_counts"] == {"unpaired": 1}
+    assert said["findings"][0]["name"] == "s1_0_0"
+    assert run(words) == 0
+    printed = capsys.readouterr()
+    assert "unpaired: " in printed.err
+    assert "(left out)" in printed.err
+    assert run(["data", str(tmp_path), "--mpp", "0.5", "--marker", "x", "--crop", "900"]) == 1
+    assert "smaller than a crop of 900 px" not in capsys.readouterr().out

@@ -18,7 +18,7 @@ from napari_virtual_ihc.models.folder import save_model
 from napari_virtual_ihc.networks.registry import describe
 from napari_virtual_ihc.networks.rrdbnet import Rrdbnet, RrdbnetConfig
 from napari_virtual_ihc.training.augment import bicubic
-from napari_virtual_ihc.training.data import Pair, PairFolder
+from napari_virtual_ihc.training.data import Pair, PairFolder, Picture
 from napari_virtual_ihc.training.magnification import (
     VIEWS,
     SuperResolution,
@@ -46,7 +46,8 @@ def places(side: int) -> np.ndarray:
 @pytest.fixture
 def data(tmp_path: Path) -> PairFolder:
     Image.fromarray(places(128)).save(tmp_path / "place.png")
-    pair = Pair("place", tmp_path / "place.png", tmp_path / "place.png")
+    picture = Picture(tmp_path / "place.png")
+    pair = Pair("place", picture, picture)
     return PairFolder(tmp_path, "pairs", 0.5, "HER2", (pair,), (), (), "")
 
 

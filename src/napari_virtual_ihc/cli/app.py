@@ -25,6 +25,7 @@ _COMMANDS = {
     "resume": "train:resume",
     "runs": "train:runs",
     "methods": "methods:methods",
+    "data": "data:data",
     "phantom": "phantom:phantom",
     "doctor": "doctor:doctor",
 }

@@ -145,7 +145,8 @@ def _train(run: RunFolder, settings: TrainingSettings, command: str, as_json: bo
     from napari_virtual_ihc.provenance import stamp
     from napari_virtual_ihc.training.loop import Trainer
 
-    trainer = Trainer(run, settings)
+    with progress("checking pairs") as report:
+        trainer = Trainer(run, settings, report=report)
     if not trainer.world.place.first:
         trainer.train()
         return
@@ -165,7 +166,7 @@ def _tell(data: PairFolder) -> None:
         f"{len(data.validation)} held out, {len(data.findings)} findings."
     )
     for finding in data.findings[:_SHOWN_FINDINGS]:
-        say(f"  {finding.kind}: {finding.message}")
+        say(f"  {finding.kind}: {finding.message} ({finding.consequence})")
 
 
 def _summary(run: RunFolder) -> dict[str, Any]:

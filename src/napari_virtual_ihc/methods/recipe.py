@@ -41,6 +41,15 @@ class Augmentation(BaseModel):
     )
     sharpen: float = Field(default=0.0, ge=0, description="Largest amount of unsharp masking.")
     noise: float = Field(default=0.0, ge=0, description="Largest sensor noise, grey levels.")
+    brightness: float = Field(
+        default=0.0, ge=0, description="Largest change of the H&E's brightness, as a share."
+    )
+    contrast: float = Field(
+        default=0.0, ge=0, description="Largest change of the H&E's contrast, as a share."
+    )
+    saturation: float = Field(
+        default=0.0, ge=0, description="Largest change of the H&E's saturation, as a share."
+    )
     per_batch: bool = Field(
         default=False,
         description="Draw the appearance once per batch, as if its crops came from one slide.",
@@ -48,7 +57,7 @@ class Augmentation(BaseModel):
 
     @property
     def changes_appearance(self) -> bool:
-        """Whether the H&E is changed beyond its geometry."""
+        """Whether the H&E is stained, lit or focused anew, beyond geometry and colour jitter."""
         parts = (self.stain, self.hue, self.light, self.blur, self.sharpen, self.noise)
         return any(part > 0 for part in parts)
 
@@ -94,7 +103,17 @@ class Recipe(BaseModel):
     load_size: int | None = Field(
         default=None, ge=8, description="Resize pictures to this side first; none keeps them."
     )
+    decay_at_crop_size: bool = Field(
+        default=False,
+        description="While the learning rate falls, resize pictures to crop_size instead of "
+        "load_size, as the CUT code does; validation and the finished model then see that scale.",
+    )
     crop_size: int = Field(default=512, ge=8, multiple_of=4, description="Side of a crop, pixels.")
+    sampling: Literal["replacement", "shuffled"] = Field(
+        default="replacement",
+        description="Draw each pair anew at random (ASP and its heirs), or all once in a random "
+        "order, then again in another (pix2pix, CUT, PSPStain).",
+    )
     aligned: bool = Field(
         default=True, description="Draw true pairs; otherwise H&E and IHC independently."
     )
@@ -120,6 +139,16 @@ class Recipe(BaseModel):
     def total_epochs(self) -> int:
         """Epochs of the whole training."""
         return self.n_epochs + self.n_epochs_decay
+
+    def load_size_at(self, epoch: int) -> int | None:
+        """Return the side that pictures are resized to in the 1-based ``epoch``, if they are."""
+        decays = self.decay_at_crop_size and self.load_size is not None and epoch > self.n_epochs
+        return self.crop_size if decays else self.load_size
+
+    @property
+    def final_load_size(self) -> int | None:
+        """The side that pictures are resized to at the end of the training, if they are."""
+        return self.load_size_at(self.total_epochs)
 
     def lr_factor(self, epoch: int) -> float:
         """Return the linear policy's factor for the 1-based ``epoch``.

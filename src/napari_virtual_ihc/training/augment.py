@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from napari_virtual_ihc.stains.optical_density import to_od
 from napari_virtual_ihc.stains.vectors import EOSIN, HEMATOXYLIN
+from napari_virtual_ihc.training.jitter import Jitter, draw_jitter
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.methods.recipe import Augmentation
@@ -61,6 +62,8 @@ class Appearance:
         Amount of unsharp masking.
     noise
         Standard deviation of sensor noise, grey levels.
+    jitter
+        Changes of colour at the end.
     """
 
     amounts: NDArray[np.float32]
@@ -69,6 +72,7 @@ class Appearance:
     sigma: float
     sharpen: float
     noise: float
+    jitter: Jitter
 
 
 def draw_geometry(
@@ -114,7 +118,7 @@ def _with_residual(stains: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def draw_appearance(settings: Augmentation, rng: np.random.Generator) -> Appearance:
-    """Draw one appearance: amounts and colours of the stains, lamp, focus, sensor."""
+    """Draw one appearance: amounts and colours of the stains, lamp, focus, sensor, jitter."""
     amounts = np.exp(rng.normal(0, 1, 3) * settings.stain * [1.0, 1.0, 0.5])
     stains = np.abs(_STAINS + rng.normal(0, 1, (2, 3)) * settings.hue)
     light = rng.normal(0, 1, 3) * settings.light * 0.5 + rng.normal() * settings.light
@@ -126,6 +130,7 @@ def draw_appearance(settings: Augmentation, rng: np.random.Generator) -> Appeara
         float(rng.uniform(0, settings.blur)) if blurred else 0.0,
         0.0 if blurred else float(rng.uniform(0, settings.sharpen)),
         float(rng.uniform(0, settings.noise)),
+        draw_jitter(settings, rng),
     )
 
 
@@ -135,7 +140,7 @@ _UNMIX = np.linalg.inv(_with_residual(_STAINS)).astype(np.float32)
 def restain(
     rgb: NDArray[np.uint8], look: Appearance, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return the H&E crop as another laboratory and scanner would show it.
+    """Return the H&E crop as another laboratory and scanner would show it, without the jitter.
 
     Parameters
     ----------

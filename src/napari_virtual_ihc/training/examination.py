@@ -92,7 +92,7 @@ class Examination:
             chosen = pairs[start : start + recipe.batch_size]
             pictures = [self._held_out.read(pair) for pair in chosen]
             he, ihc = (self._stack([pair[side] for pair in pictures]) for side in (0, 1))
-            names = tuple(str(file) for pair in chosen for file in (pair.he, pair.ihc))
+            names = tuple(str(p.path) for pair in chosen for p in (pair.he, pair.ihc))
             seed = int(np.random.default_rng([_STREAM, start]).integers(1 << 62))
             source = torch.Generator().manual_seed(seed)
             yield Batch(he, ihc, names, 0, recipe.total_epochs, source)

@@ -6,14 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_virtual_ihc.errors import DataError
+from napari_virtual_ihc.training.pictures import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff"})
+SIDE_BY_SIDE = "side by side"
 Split = Literal["train", "validation"]
-_NESTS = ("", "TrainValAB")
+_NEST = "TrainValAB"
+_DEEPEST = 3
+_HELD_OUT = ("val", "valid", "validation", "test")
+_FORMS = (
+    ("trainA/trainB", "{split}A", "{split}B"),
+    ("BCI", "{he}/{split}", "{ihc}/{split}"),
+    ("A/train, B/train", "A/{split}", "B/{split}"),
+    ("TDKStain", "{split}_{he}", "{split}_{ihc}"),
+    ("train/HE, train/IHC", "{split}/{he}", "{split}/{ihc}"),
+    ("two folders", "{he}", "{ihc}"),
+)
+"""Name, place of H&E and place of IHC, below the data folder."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +38,18 @@ class Side:
     split
         Which split; None where the layout has none of its own.
     he, ihc
-        Folders of H&E and IHC pictures, paired by stem.
+        Folders of H&E and IHC pictures, paired by stem; one folder where both are side by side
+        in one picture.
     """
 
     split: Split | None
     he: Path
     ihc: Path
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether the left half of each picture is H&E, and the right one its IHC."""
+        return self.he == self.ihc
 
 
 @dataclass(frozen=True)
@@ -44,9 +63,12 @@ class Layout:
 def detect(root: Path, marker: str) -> Layout:
     """Recognise the layout of the data folder ``root``.
 
-    Known are MIST and ASP (``[MARKER/][TrainValAB/]trainA, trainB, valA, valB``), BCI
-    (``HE/train, HE/test, IHC/train, IHC/test``) and two folders, ``HE`` and one named after the
-    marker or ``IHC``.
+    Known are MIST and ASP (``trainA, trainB``, with ``valA, valB`` or ``testA, testB``), BCI
+    (``HE/train, IHC/train`` with ``test``), ``A/train, B/train``, TDKStain (``train_HE,
+    train_IHC``), pix2pix (``train/NAME.png``, H&E left, IHC right) and two folders, ``HE`` and
+    one named after the marker or ``IHC``. They may lie in a folder named after the marker, in
+    ``TrainValAB``, or in the only folder there is. Letter case and dashes do not matter, and
+    only names below ``root`` are looked at.
 
     Raises
     ------
@@ -55,57 +77,109 @@ def detect(root: Path, marker: str) -> Layout:
     """
     if not root.is_dir():
         raise DataError(f"{root} is not a folder of training pairs.")
-    found = _train_val_ab(root, marker) or _bci(root) or _two_folders(root, marker)
+    found = _below(root, marker.replace("/", "-"), _DEEPEST)
     if found is None:
         raise DataError(
-            f"{root} holds neither trainA and trainB, nor HE/train and IHC/train, "
-            f"nor HE and {marker} (or IHC)."
+            f"{root} holds no known layout of pairs: trainA and trainB; HE/train and IHC/train; "
+            f"A/train and B/train; train_HE and train_IHC; HE and {marker} (or IHC); or train "
+            "with pictures that show H&E and IHC side by side."
         )
     return found
 
 
-def _train_val_ab(root: Path, marker: str) -> Layout | None:
-    for nest in (root / outer / inner for outer in ("", marker) for inner in _NESTS):
-        train = Side("train", nest / "trainA", nest / "trainB")
-        if not train.he.is_dir() or not train.ihc.is_dir():
-            continue
-        held_out = [
-            Side("validation", nest / f"{word}A", nest / f"{word}B") for word in ("val", "test")
-        ]
-        present = [side for side in held_out if side.he.is_dir() and side.ihc.is_dir()]
-        return Layout("trainA/trainB", (train, *present[:1]))
+def _below(root: Path, marker: str, depth: int) -> Layout | None:
+    for nest in _nests(root, marker):
+        for name, he, ihc in _FORMS:
+            if sides := _sides(nest, he, ihc, marker):
+                return Layout(name, sides)
+        if sides := _side_by_side(nest):
+            return Layout(SIDE_BY_SIDE, sides)
+    folders = _folders(root)
+    return _below(folders[0], marker, depth - 1) if len(folders) == 1 and depth > 0 else None
+
+
+def _nests(root: Path, marker: str) -> Iterator[Path]:
+    for outer in (root, _folder(root, marker)):
+        for nest in (outer, outer and _folder(outer, _NEST)):
+            if nest:
+                yield nest
+
+
+def _sides(nest: Path, he: str, ihc: str, marker: str) -> tuple[Side, ...]:
+    """Return the sides of one form: training and the first of the others, or the only one."""
+    if "{split}" not in he:
+        whole = _side(nest, None, he, ihc, "", marker)
+        return (whole,) if whole else ()
+    train = _side(nest, "train", he, ihc, "train", marker)
+    if train is None:
+        return ()
+    others = (_side(nest, "validation", he, ihc, word, marker) for word in _HELD_OUT)
+    return (train, *[side for side in others if side][:1])
+
+
+def _side(
+    nest: Path, split: Split | None, he: str, ihc: str, word: str, marker: str
+) -> Side | None:
+    for name in (marker, "IHC"):
+        places = (form.format(split=word, he="HE", ihc=name) for form in (he, ihc))
+        first, second = (_folder(nest, place) for place in places)
+        if first and second and first != second:
+            return Side(split, first, second)
     return None
 
 
-def _bci(root: Path) -> Layout | None:
-    train = Side("train", root / "HE" / "train", root / "IHC" / "train")
-    test = Side("validation", root / "HE" / "test", root / "IHC" / "test")
-    if not train.he.is_dir() or not train.ihc.is_dir():
-        return None
-    sides = (train, test) if test.he.is_dir() and test.ihc.is_dir() else (train,)
-    return Layout("BCI", sides)
+def _side_by_side(nest: Path) -> tuple[Side, ...]:
+    train = _folder(nest, "train")
+    if train is None or not _twice_as_wide(train):
+        return ()
+    others = [folder for word in _HELD_OUT if (folder := _folder(nest, word))]
+    return (
+        Side("train", train, train),
+        *[Side("validation", folder, folder) for folder in others[:1]],
+    )
 
 
-def _two_folders(root: Path, marker: str) -> Layout | None:
-    he = _folder_named(root, ["HE", "H&E"])
-    ihc = _folder_named(root, [marker, "IHC"])
-    return Layout("two folders", (Side(None, he, ihc),)) if he and ihc else None
+def _twice_as_wide(folder: Path) -> bool:
+    """Return whether the first picture of ``folder`` that can be read is two squares."""
+    for first, *_ in pictures(folder).values():
+        try:
+            width, height = size_of(first)
+        except DataError:
+            continue
+        return width == 2 * height
+    return False
 
 
-def _folder_named(root: Path, names: Iterable[str]) -> Path | None:
-    """Return the first folder of ``root`` with one of ``names``, letter case and dashes aside."""
-    there = {_plain(path.name): path for path in root.iterdir() if path.is_dir()}
-    return next((there[_plain(name)] for name in names if _plain(name) in there), None)
+def _folder(root: Path, place: str) -> Path | None:
+    """Return the folder at ``place`` below ``root``, letter case and dashes aside."""
+    found = root
+    for name in place.split("/"):
+        alike = [f for f in _folders(found) if _plain(name) and _plain(f.name) == _plain(name)]
+        if not alike:
+            return None
+        found = next((folder for folder in alike if folder.name == name), alike[0])
+    return found
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def pictures(folder: Path) -> dict[str, Path]:
-    """Return the pictures below ``folder`` by their path without suffix, sorted."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+def pictures(folder: Path) -> dict[str, list[Path]]:
+    """Return the pictures below ``folder`` by their path without suffix, sorted.
+
+    Several files share an entry where only their suffixes differ. Hidden files are no pictures.
+    """
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.rglob("*")):
+        if file.suffix.lower() in SUFFIXES and file.name[0] != "." and file.is_file():
+            name = file.relative_to(folder).with_suffix("").as_posix()
+            found.setdefault(name, []).append(file)
+    return found
 
 
 def slide_of(stem: str) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from napari_virtual_ihc.errors import DataError
-from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, quietly
+from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Half = Literal["left", "right"]
 _EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 _REMEMBERED_BYTES = 1 << 30
+_DAMAGE: tuple[type[Exception], ...] = (*FOREIGN_ERRORS, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -97,22 +98,22 @@ def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
         If the file is damaged, not a picture, or has more than 8 bits a channel.
     """
     try:
-        with quietly(), Image.open(path if content is None else io.BytesIO(content)) as image:
+        with Image.open(path if content is None else io.BytesIO(content)) as image:
             if image.mode in _EIGHT_BIT:
                 return np.asarray(image.convert("RGB"))
             mode = image.mode
-    except (*FOREIGN_ERRORS, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture: {error}.") from error
+    except _DAMAGE as error:
+        raise DataError(f"{path} cannot be read as a picture: {reason(error)}.") from error
     raise DataError(f"{path} has pixels of kind {mode}; pictures of 8 bits a channel are wanted.")
 
 
 def size_of(path: Path) -> tuple[int, int]:
     """Return width and height of a picture file; raises `DataError` where it is not one."""
     try:
-        with quietly(), Image.open(path) as image:
+        with Image.open(path) as image:
             return image.size
-    except (*FOREIGN_ERRORS, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture: {error}.") from error
+    except _DAMAGE as error:
+        raise DataError(f"{path} cannot be read as a picture: {reason(error)}.") from error
 
 
 class RecentPictures:

@@ -19,7 +19,8 @@ from napari_virtual_ihc.training.augment import (
     draw_geometry,
     restain,
 )
-from napari_virtual_ihc.training.data import Pair, PairFolder, load
+from napari_virtual_ihc.training.data import PairFolder, load_picture
+from napari_virtual_ihc.training.jitter import jittered
 from napari_virtual_ihc.training.magnification import draw_view
 from napari_virtual_ihc.training.world import ALONE, Place
 
@@ -30,14 +31,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_virtual_ihc.methods.recipe import Recipe
+    from napari_virtual_ihc.training.data import Pair
+
+_SHUFFLED = 5
 
 
 @dataclass(frozen=True)
 class Sampler:
     """Draws the batch of any step.
 
-    Pairs are drawn at random with replacement, as the aligned data sets of ASP and its heirs do;
-    a recipe that is not ``aligned`` draws H&E and IHC independently (CUT).
+    Pairs are drawn at random with replacement, as the aligned data sets of ASP and its heirs do,
+    or in a shuffled order, anew for each time through; a recipe that is not ``aligned`` draws the
+    IHC of a crop independently of its H&E, with replacement (CUT).
 
     Attributes
     ----------
@@ -70,7 +75,7 @@ class Sampler:
         look = draw_appearance(self.recipe.augmentation, rng)
         here = self.recipe.batch_size
         first = self.place.rank * here
-        crops = [self._crop(self._source(step, first + i), look) for i in range(here)]
+        crops = [self._crop(step, first + i, look) for i in range(here)]
         source = np.random.default_rng([self.seed, step, 1]).integers(1 << 62)
         return Batch(
             _stack([he for he, _, _ in crops]),
@@ -80,11 +85,8 @@ class Sampler:
             self.recipe.epoch_of(step, self.steps),
             torch.Generator().manual_seed(int(source)),
             first,
-            here * self.place.size,
+            self._whole,
         )
-
-    def _source(self, step: int, crop: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, step, 2, crop])
 
     def batches(self, start: int) -> Iterator[Batch]:
         """Yield the batches from ``start`` on, the next one made while this one is used."""
@@ -96,14 +98,31 @@ class Sampler:
                     coming = pool.submit(self.batch, step + 1)
                 yield ready
 
+    def _pair(self, step: int, place: int, rng: np.random.Generator) -> Pair:
+        """Return the pair of crop ``place`` of the whole batch."""
+        pairs = self.data.train
+        drawn = int(rng.integers(len(pairs)))
+        if self.recipe.sampling == "replacement":
+            return pairs[drawn]
+        through, position = divmod(self._whole * step + place, len(pairs))
+        order = np.random.default_rng([self.seed, through, _SHUFFLED]).permutation(len(pairs))
+        return pairs[int(order[position])]
+
+    @property
+    def _whole(self) -> int:
+        """Crops of a step in all processes."""
+        return self.recipe.batch_size * self.place.size
+
     def _crop(
-        self, rng: np.random.Generator, look: Appearance
+        self, step: int, place: int, look: Appearance
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[str, str]]:
         recipe, pairs = self.recipe, self.data.train
-        first = pairs[rng.integers(len(pairs))]
+        rng = np.random.default_rng([self.seed, step, 2, place])
+        first = self._pair(step, place, rng)
         second = first if recipe.aligned else pairs[rng.integers(len(pairs))]
-        he = self._read(first)[0]
-        ihc = self._read(second)[1]
+        load_size = recipe.load_size_at(recipe.epoch_of(step, self.steps))
+        he = load_picture(first.he, load_size)
+        ihc = load_picture(second.ihc, load_size)
         view = draw_view(recipe.magnification, rng)
         side = view.side(he.shape, recipe.crop_size)
         geometry = draw_geometry(he.shape, side, recipe.augmentation, rng)
@@ -118,10 +137,8 @@ class Sampler:
         changed = recipe.augmentation.changes_appearance
         seen = restain(crop, look, rng) if changed else crop.astype(np.float32)
         target = cut(ihc, other, recipe.crop_size, resize).astype(np.float32)
-        return seen, target, (str(first.he), str(second.ihc))
-
-    def _read(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        return load(pair, self.recipe.load_size)
+        seen = jittered(seen, look.jitter)
+        return seen, target, (str(first.he.path), str(second.ihc.path))
 
 
 def _stack(crops: list[NDArray[np.float32]]) -> Tensor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from napari_virtual_ihc.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,8 +24,7 @@ def seen_mpp(data: PairFolder, load_size: int | None) -> float:
         return data.mpp
     sides = set()
     for pair in data.train:
-        with Image.open(pair.he) as picture:
-            sides |= set(picture.size)
+        sides |= set(pair.he.size())
     if max(sides) > _ANISOTROPY * min(sides):
         raise DataError(
             f"Pictures in {data.root} have sides of {min(sides)} to {max(sides)} px; resized to "
