@@ -27,6 +27,9 @@ class ConditionalRecipe(Recipe):
 
     n_epochs: int = Field(default=100, ge=1, description="Epochs at the full learning rate.")
     n_epochs_decay: int = Field(default=100, ge=0, description="Epochs of falling learning rate.")
+    sampling: Literal["replacement", "shuffled"] = Field(
+        default="shuffled", description="How pairs are drawn; the code shuffles them."
+    )
     ngf: int = Field(default=64, ge=1, description="Channels of the generator's first layer.")
     dropout: float = Field(
         default=0.5, ge=0, lt=1, description="Dropout in the generator, its only noise."

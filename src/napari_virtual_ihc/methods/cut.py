@@ -6,7 +6,7 @@ patches of that input; a discriminator makes the whole look like the target doma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -36,6 +36,12 @@ class CutRecipe(ContrastiveRecipe):
     n_epochs_decay: int = Field(default=200, ge=0, description="Epochs of falling learning rate.")
     load_size: int | None = Field(default=286, ge=8, description="Resize pictures to this side.")
     crop_size: int = Field(default=256, ge=8, multiple_of=4, description="Side of a crop, pixels.")
+    decay_at_crop_size: bool = Field(
+        default=True, description="Resize pictures to crop_size while the learning rate falls."
+    )
+    sampling: Literal["replacement", "shuffled"] = Field(
+        default="shuffled", description="How H&E pictures are drawn; the code shuffles them."
+    )
     aligned: bool = Field(default=False, description="Draw true pairs instead of unrelated ones.")
     flip_equivariance: bool = Field(
         default=False, description="Show G a mirrored input half of the time (FastCUT)."

@@ -41,6 +41,9 @@ class CycleGanRecipe(Recipe):
     n_epochs_decay: int = Field(default=100, ge=0, description="Epochs of falling learning rate.")
     load_size: int | None = Field(default=286, ge=8, description="Resize pictures to this side.")
     crop_size: int = Field(default=256, ge=8, multiple_of=4, description="Side of a crop, pixels.")
+    sampling: Literal["replacement", "shuffled"] = Field(
+        default="shuffled", description="How H&E pictures are drawn; the code shuffles them."
+    )
     aligned: bool = Field(default=False, description="Draw true pairs instead of unrelated ones.")
     ngf: int = Field(default=64, ge=1, description="Channels of the generators' first layer.")
     n_blocks: int = Field(default=9, ge=0, description="Residual blocks of the generators.")
