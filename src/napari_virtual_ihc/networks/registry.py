@@ -22,6 +22,10 @@ from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionCo
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
 from napari_virtual_ihc.networks.resnet18 import Resnet18, Resnet18Config
 from napari_virtual_ihc.networks.rrdbnet import Rrdbnet, RrdbnetConfig
+from napari_virtual_ihc.networks.segmentation_unet import (
+    SegmentationUnet,
+    SegmentationUnetConfig,
+)
 from napari_virtual_ihc.networks.unet import UnetConfig, UnetGenerator
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ Config = (
     | RebuilderConfig
     | Resnet18Config
     | RrdbnetConfig
+    | SegmentationUnetConfig
 )
 
 architectures: dict[str, tuple[type[Any], type[Any]]] = {
@@ -50,6 +55,7 @@ architectures: dict[str, tuple[type[Any], type[Any]]] = {
     "classifier": (ClassifierConfig, Classifier),
     "resnet18": (Resnet18Config, Resnet18),
     "rrdbnet": (RrdbnetConfig, Rrdbnet),
+    "segmentation-unet": (SegmentationUnetConfig, SegmentationUnet),
 }
 
 
