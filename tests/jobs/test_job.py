@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from napari_virtual_ihc.errors import JobError
@@ -80,6 +81,22 @@ def test_a_second_job_on_a_living_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="is being worked on by process"):
         RunFolder.open(tmp_path / "run").claim()
     job.stop()
+
+
+def test_what_a_launcher_starts_takes_the_run_over(tmp_path: Path) -> None:
+    launcher = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    argv = [sys.executable, "-c", launcher, POLITE, str(tmp_path / "run")]
+    job = jobs.start(argv, tmp_path / "run")
+    started_first = job.run.process()
+    until(lambda: "hello" in job.log_tail())
+    owner = job.run.process()
+    assert owner is not None
+    assert started_first is not None
+    assert owner.pid != started_first.pid
+    assert psutil.Process(owner.pid).ppid() == started_first.pid
+    job.stop()
+    until(lambda: not started_first.alive())
+    assert job.state == "stopped"
 
 
 def test_a_program_that_does_not_exist_is_named(tmp_path: Path) -> None:

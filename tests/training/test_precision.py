@@ -19,7 +19,7 @@ from napari_virtual_ihc.networks.spectral import SpectralConv2d
 from napari_virtual_ihc.training import precision
 from napari_virtual_ihc.training.loop import Trainer
 from napari_virtual_ihc.training.precision import make_fabric, run_in, settled
-from napari_virtual_ihc.training.world import ALONE
+from napari_virtual_ihc.training.world import ALONE, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,16 @@ def test_auto_follows_the_hardware(
 def test_float16_needs_a_gpu() -> None:
     with pytest.raises(UsageError, match="'16-mixed' needs a CUDA GPU"):
         make_fabric("cpu", "16-mixed", ALONE)
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    with pytest.raises(UsageError, match="this machine has 1; start fewer processes"):
+        make_fabric("cuda", "32-true", Place(1, 2, 1))
+    assert taken == []
 
 
 def test_passes_run_in_bfloat16_and_give_float32() -> None:

@@ -14,6 +14,7 @@ from test_loop import kinds, new_run
 
 from napari_virtual_ihc.errors import JobError
 from napari_virtual_ihc.methods.registry import methods
+from napari_virtual_ihc.networks.dropout import Dropout, drawing_from
 from napari_virtual_ihc.training import checkpoints
 from napari_virtual_ihc.training.data import PairFolder
 from napari_virtual_ihc.training.engine import average_buffers, average_gradients
@@ -167,6 +168,24 @@ def test_shares_are_parts_of_the_whole_batch(pairs: Path) -> None:
     expected = whole.per_picture(lambda n: torch.rand(n, 1, generator=whole.generator))
     drawn = [s.per_picture(lambda n, s=s: torch.rand(n, 1, generator=s.generator)) for s in shares]
     assert torch.equal(torch.cat(drawn), expected)
+
+
+@pytest.mark.parametrize("versions", [1, 2])
+def test_a_pictures_dropout_does_not_depend_on_who_shares_the_batch(versions: int) -> None:
+    """Also where the network sees several versions of each picture at once."""
+    network = torch.nn.Sequential(Dropout(0.5))
+
+    def dropped(pictures: int, share: tuple[int, int, int] | None) -> Tensor:
+        source = torch.Generator().manual_seed(4)
+        with drawing_from(network, source, share):
+            out: Tensor = network(torch.ones(versions * pictures, 2, 5, 5))
+        return out.unflatten(0, (versions, pictures))
+
+    network.weight = torch.nn.Parameter(torch.zeros(()))
+    whole = dropped(6, None) if versions == 1 else dropped(6, (0, 6, 6))
+    shares = [dropped(2, (first, 2, 6)) for first in (0, 2, 4)]
+    assert torch.equal(torch.cat(shares, dim=1), whole)
+    assert 0.3 < (whole == 0).float().mean() < 0.7
 
 
 class Pretended(World):

@@ -42,12 +42,24 @@ def make_fabric(device: str, precision: Precision, place: Place) -> Fabric:
         If the machine has no such device, or it does not do the precision.
     """
     kind = choose(device, "torch", "fp32", folded=False).device
+    if kind == "cuda":
+        _take_gpu(place.local_rank)
     return Fabric(
         accelerator=_ACCELERATORS.get(kind, kind),
         devices=[place.local_rank] if kind == "cuda" else 1,
         precision=settled(precision, kind),
         plugins=[LightningEnvironment()],
     )
+
+
+def _take_gpu(number: int) -> None:
+    present = torch.cuda.device_count()
+    if number >= present:
+        raise UsageError(
+            f"Each process needs a GPU of its own, and this machine has {present}; start fewer "
+            "processes, or take --device cpu."
+        )
+    torch.cuda.set_device(number)
 
 
 def settled(precision: Precision, device: str) -> str:
