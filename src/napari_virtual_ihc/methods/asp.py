@@ -91,7 +91,7 @@ class Asp(ContrastiveMethod[AspRecipe]):
             lambda_gp=200,
             gp_norm="l2",
             gp_weights=(1, 1, 1, 1, 1, 1, 1),
-            statistics="batch",
+            norm="batch",
             augmentation=Augmentation(
                 turn=True,
                 scale=0.1,

@@ -1,4 +1,4 @@
-"""The models at hand: the bundled demo, those of the configured libraries and of finished runs."""
+"""The models at hand: the bundled ones, those of the configured libraries and of finished runs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.models.folder import Model
 
 DEMO = "demo"
+BUNDLED = (DEMO, "demo-mdcl")
+"""Models inside the package."""
 RUN_MODEL = "model"
 """Where in a run folder its model lies."""
 
@@ -42,7 +44,7 @@ class Library:
     Parameters
     ----------
     folders
-        Library folders, searched after the bundled model; those of the settings, and then the
+        Library folders, searched after the bundled models; those of the settings, and then the
         finished runs, where None.
     """
 
@@ -51,7 +53,7 @@ class Library:
         self._with_runs = folders is None
 
     def list(self) -> tuple[ModelEntry, ...]:
-        """Return every model, the bundled one first; cards are read, weights only glanced at."""
+        """Return every model, the bundled ones first; cards are read, weights only glanced at."""
         seen: dict[str, Path] = {}
         entries = []
         for name, folder in self._candidates():
@@ -79,7 +81,7 @@ class Library:
         raise ModelError(f"There is no model {name!r}; the library holds {names}.")
 
     def _candidates(self) -> Iterator[tuple[str, Path]]:
-        yield DEMO, bundled_folder()
+        yield from ((name, bundled_folder(name)) for name in BUNDLED)
         for library in self.folders:
             yield from ((folder.name, folder) for folder in _folders_in(library))
         if self._with_runs:
@@ -95,9 +97,9 @@ def _finished_runs() -> Iterator[tuple[str, Path]]:
             yield run.name, model
 
 
-def bundled_folder() -> Path:
-    """Return the folder of the demo model inside the installed package."""
-    return Path(str(files("napari_virtual_ihc"))) / "resources" / "models" / DEMO
+def bundled_folder(name: str = DEMO) -> Path:
+    """Return the folder of a bundled model inside the installed package."""
+    return Path(str(files("napari_virtual_ihc"))) / "resources" / "models" / name
 
 
 def _folders_in(place: Path) -> list[Path]:
