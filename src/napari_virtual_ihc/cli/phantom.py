@@ -13,6 +13,7 @@ from napari_virtual_ihc.cli.output import emit, progress
 if TYPE_CHECKING:
     from napari_virtual_ihc.slides.phantom import Phantom
     from napari_virtual_ihc.slides.phantom.export import Format
+    from napari_virtual_ihc.slides.phantom.pairs import PairPlan
     from napari_virtual_ihc.slides.phantom.parameters import Section
 
 
@@ -31,12 +32,18 @@ def phantom(
     ] = "zarr",
     pairs: Annotated[int, typer.Option(help="Write this many training pairs instead.")] = 0,
     pair_size: Annotated[int, typer.Option(help="Side of a training pair in px.")] = 256,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Beside pairs: what is true of the held-out ones.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Write synthetic tissue: slides with truth, or pairs for training."""
     started = time.monotonic()
     if pairs:
-        result = _training_pairs(out, pairs, pair_size, seed, marker, mpp, section)
+        from napari_virtual_ihc.slides.phantom.pairs import PairPlan
+
+        plan = PairPlan(pairs, pair_size, seed, marker, mpp, section)
+        result = _training_pairs(out, plan, truth)
     else:
         from napari_virtual_ihc.slides.phantom import Phantom
 
@@ -45,16 +52,14 @@ def phantom(
     emit(result | {"um_per_px": mpp, "seconds": round(time.monotonic() - started, 2)}, as_json)
 
 
-def _training_pairs(
-    out: Path, count: int, size: int, seed: int, marker: str, mpp: float, section: Section
-) -> dict[str, Any]:
+def _training_pairs(out: Path, plan: PairPlan, truth: bool) -> dict[str, Any]:
+    from napari_virtual_ihc.slides.phantom.pair_truth import read_squares
     from napari_virtual_ihc.slides.phantom.pairs import write_pairs
 
     with progress("pairs") as report:
-        counts = write_pairs(
-            out, count, size, seed, marker, mpp, section, lambda done: report(done, count)
-        )
-    return {"folder": str(out), "marker": marker, "size_px": size, **counts}
+        counts = write_pairs(out, plan, truth=truth, report=report)
+    facts = {"folder": str(out), "marker": plan.marker, "size_px": plan.size, **counts}
+    return facts | ({"truth": read_squares(out / "truth").told()} if truth else {})
 
 
 def _slides(out: Path, made: Phantom, pair: bool, section: Section, form: Format) -> dict[str, Any]:

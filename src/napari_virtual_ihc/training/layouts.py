@@ -20,7 +20,7 @@ _DEEPEST = 3
 _HELD_OUT = ("val", "valid", "validation", "test")
 _FORMS = (
     ("trainA/trainB", "{split}A", "{split}B"),
-    ("BCI", "{he}/{split}", "{ihc}/{split}"),
+    ("HE/train, IHC/train", "{he}/{split}", "{ihc}/{split}"),
     ("A/train, B/train", "A/{split}", "B/{split}"),
     ("TDKStain", "{split}_{he}", "{split}_{ihc}"),
     ("train/HE, train/IHC", "{split}/{he}", "{split}/{ihc}"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_virtual_ihc.slides.phantom import Phantom
-from napari_virtual_ihc.slides.phantom.pairs import tumour_blocks
+from napari_virtual_ihc.slides.phantom.windows import tumour_blocks
 
 if TYPE_CHECKING:
     import numpy as np

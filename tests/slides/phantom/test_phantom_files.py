@@ -1,4 +1,4 @@
-"""Phantoms on disk: slides, truth and training pairs."""
+"""Phantoms on disk: slides and their truth."""
 
 from __future__ import annotations
 
@@ -7,46 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from napari_virtual_ihc.cli.app import run
-from napari_virtual_ihc.errors import ExportError, UsageError
+from napari_virtual_ihc.errors import ExportError
 from napari_virtual_ihc.slides.open import open_slide
 from napari_virtual_ihc.slides.phantom import Phantom
 from napari_virtual_ihc.slides.phantom.export import write_slide
-from napari_virtual_ihc.slides.phantom.pairs import pairs, write_pairs
 
 
 def quiet(done: int, total: int) -> None:
     assert 0 < done <= total
-
-
-def test_pairs_are_a_function_of_their_arguments_and_match(tmp_path: Path) -> None:
-    counts = write_pairs(tmp_path, 4, 256, 3, "Ki-67")
-    names = sorted(p.name for p in (tmp_path / "trainA").iterdir())
-    assert counts == {"train": 4, "val": 0}
-    assert names == sorted(p.name for p in (tmp_path / "trainB").iterdir())
-    first = next(iter(pairs(1, 256, 3, "Ki-67")))
-    on_disk = np.asarray(Image.open(tmp_path / "trainA" / first.name))
-    assert np.array_equal(on_disk, first.he)
-    assert json.loads((tmp_path / "pairs.json").read_text())["um_per_px"] == 0.5
-
-
-def test_pairs_of_a_size_that_does_not_fit_are_refused() -> None:
-    with pytest.raises(UsageError, match="300"):
-        next(iter(pairs(1, 300, 3, "Ki-67")))
-
-
-def test_validation_slides_are_not_training_slides(monkeypatch: pytest.MonkeyPatch) -> None:
-    blank = np.zeros((512, 512, 3), np.uint8)
-    monkeypatch.setattr(
-        "napari_virtual_ihc.slides.phantom.pairs._cut",
-        lambda phantom, size, section: [(f"{i}", blank, blank) for i in range(4)],
-    )
-    made = list(pairs(64, 512, 0, "Ki-67"))
-    slides = {split: {p.name[:4] for p in made if p.split == split} for split in ("train", "val")}
-    assert len(slides["val"]) == 2
-    assert not slides["train"] & slides["val"]
 
 
 def test_command_writes_a_pair_that_opens_with_its_truth(
@@ -90,7 +60,16 @@ def test_tiff_keeps_no_staging_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["--marker CD3", "--size 10", "--mpp 9", "--pairs 1 --pair-size 100"]
+    "words",
+    [
+        "--marker CD3",
+        "--size 10",
+        "--mpp 9",
+        "--pairs 1 --pair-size 60",
+        "--pairs 1 --marker CD3",
+        "--pairs 2 --section next --truth",
+        "--pairs 2 --pair-size 128 --truth",
+    ],
 )
 def test_wrong_words_are_said(
     tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]

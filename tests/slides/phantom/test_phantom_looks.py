@@ -15,7 +15,7 @@ from skimage.color import rgb2hed
 
 from napari_virtual_ihc.slides.phantom import CellKind, Phantom
 from napari_virtual_ihc.slides.phantom.noise import Grid
-from napari_virtual_ihc.slides.phantom.pairs import tumour_blocks
+from napari_virtual_ihc.slides.phantom.windows import tumour_blocks
 from napari_virtual_ihc.stains.identity import stain_kind
 from napari_virtual_ihc.stains.tissue import pen_mask
 

@@ -8,8 +8,8 @@ from scipy.spatial import cKDTree
 
 from napari_virtual_ihc.errors import DataError
 from napari_virtual_ihc.slides.phantom import CellKind, Phantom
-from napari_virtual_ihc.slides.phantom.pairs import tumour_blocks
 from napari_virtual_ihc.slides.phantom.truth import Squares
+from napari_virtual_ihc.slides.phantom.windows import tumour_blocks
 from napari_virtual_ihc.stains.dab import dab_density
 
 Window = tuple[int, int, int, int]

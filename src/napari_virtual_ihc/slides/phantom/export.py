@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_virtual_ihc.errors import DataError, ExportError
+from napari_virtual_ihc.errors import ExportError
 from napari_virtual_ihc.files import atomic_write_bytes, write_json
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.slides.ome_tiff import write_ome_tiff
-from napari_virtual_ihc.slides.phantom.pairs import tumour_blocks
 from napari_virtual_ihc.slides.phantom.parameters import PHANTOM_VERSION
 from napari_virtual_ihc.slides.phantom.render import BLOCK_PX
+from napari_virtual_ihc.slides.phantom.windows import tumour_blocks
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 
 if TYPE_CHECKING:
@@ -114,17 +114,8 @@ def write_truth(folder: Path, phantom: Phantom, section: Section) -> dict[str, A
 def _agreement(phantom: Phantom) -> dict[str, Any] | None:
     blocks = tumour_blocks(phantom)[:_CEILING_BLOCKS]
     windows = [(row * BLOCK_PX, col * BLOCK_PX, BLOCK_PX, BLOCK_PX) for row, col in blocks]
-    try:
-        squares = phantom.squares(windows)
-        return {
-            "measure": "Pearson r of DAB area per 128 µm square of tumour, same section",
-            "dab_threshold_od": phantom.parameters.dab_threshold,
-            "squares": len(squares.dab),
-            "ceiling": squares.ceiling(),
-            "hematoxylin_baseline": squares.baseline(),
-        }
-    except DataError:
-        return None
+    told = phantom.squares(windows).told()
+    return told and told | {"dab_threshold_od": phantom.parameters.dab_threshold}
 
 
 def _displacement(phantom: Phantom) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from napari_virtual_ihc.slides.phantom.render import Scene
 from napari_virtual_ihc.slides.phantom.section import Deformation
 from napari_virtual_ihc.slides.phantom.source import PhantomSource
 from napari_virtual_ihc.slides.phantom.truth import (
+    SQUARE_UM,
     Squares,
     Window,
     assemble,
@@ -150,11 +151,11 @@ class Phantom:
         """Return where living tumour lies (h, w bool) in a window of level 0 (px)."""
         return assemble(self._scene(section), (y, x, h, w), self.mpp, tumour_of)
 
-    def squares(self, windows: Sequence[Window], square_um: float = 128.0) -> Squares:
+    def squares(self, windows: Sequence[Window], square_um: float = SQUARE_UM) -> Squares:
         """Return true DAB area, the ideal reader's and hematoxylin per square in windows (px)."""
         return measure(self._scene("same"), windows, self.mpp, square_um)
 
-    def ceiling(self, windows: Sequence[Window], square_um: float = 128.0) -> float:
+    def ceiling(self, windows: Sequence[Window], square_um: float = SQUARE_UM) -> float:
         """Return the agreement an ideal reader of the H&E could reach (Pearson's r).
 
         DAB area is the share of tumour pixels with chromogen OD of at least
@@ -167,7 +168,9 @@ class Phantom:
         """
         return self.squares(windows, square_um).ceiling()
 
-    def hematoxylin_baseline(self, windows: Sequence[Window], square_um: float = 128.0) -> float:
+    def hematoxylin_baseline(
+        self, windows: Sequence[Window], square_um: float = SQUARE_UM
+    ) -> float:
         """Return the agreement of the best linear predictor from hematoxylin density alone."""
         return self.squares(windows, square_um).baseline()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _Number = TypeVar("_Number", bound=np.generic)
 Window = tuple[int, int, int, int]
 """Row, column, height and width in level-0 px."""
+
+SQUARE_UM = 128.0
+"""Side of the squares that truth is told of."""
 
 LEAST_TUMOUR = 0.25
 """A square counts only if at least this share of it is tumour."""
@@ -60,6 +63,19 @@ class Squares:
     def baseline(self) -> float:
         """Return Pearson's r of the best linear predictor that only knows hematoxylin density."""
         return abs(_pearson(self.hematoxylin, self.dab))
+
+    def told(self) -> dict[str, Any] | None:
+        """Return both figures as JSON values, or None where there are too few squares."""
+        try:
+            return {
+                "measure": f"Pearson r of DAB area per {SQUARE_UM:g} µm square of tumour, same "
+                "section",
+                "squares": len(self.dab),
+                "ceiling": self.ceiling(),
+                "hematoxylin_baseline": self.baseline(),
+            }
+        except DataError:
+            return None
 
 
 def _pearson(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
