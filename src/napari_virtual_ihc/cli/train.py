@@ -7,6 +7,7 @@ Several processes, one for each GPU, on one machine or more::
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,6 +85,7 @@ def train(
             "finish_with": finish_with,
         }
     )
+    _quieten()
     make_fabric(settings.device, settings.precision, Place.here())
     facts = {"kind": "train", "settings": settings.model_dump(mode="json")}
     run = RunFolder.create(out, facts, "train") if Place.here().first else RunFolder(out)
@@ -104,6 +106,7 @@ def resume(
     from napari_virtual_ihc.training.settings import TrainingSettings
     from napari_virtual_ihc.training.world import Place
 
+    _quieten()
     folder = RunFolder.open(run)
     if folder.state() == "finished":
         raise UsageError(f"{run} is finished; there is nothing to resume.")
@@ -158,6 +161,11 @@ def _train(run: RunFolder, settings: TrainingSettings, command: str, as_json: bo
         emit(stamp("virtual-ihc/training/1", command) | summary, True)
     else:
         emit(_readable(summary), False)
+
+
+def _quieten() -> None:
+    """Let lightning-fabric tell warnings only; the run's events say which precision it took."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def _tell(data: PairFolder) -> None:
