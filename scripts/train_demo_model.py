@@ -15,24 +15,27 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image
 
 from napari_virtual_ihc.jobs.run_folder import RunFolder
 from napari_virtual_ihc.measures.dab_agreement import DabAgreement
 from napari_virtual_ihc.models.card import ValidationFigure
 from napari_virtual_ihc.models.folder import Model, load_model, save_model
 from napari_virtual_ihc.models.library import bundled_folder
-from napari_virtual_ihc.slides.phantom.noise import Grid
+from napari_virtual_ihc.slides.phantom.pair_truth import read_squares, write_window_truth
+from napari_virtual_ihc.slides.phantom.pairs import Place, write_picture
 from napari_virtual_ihc.slides.phantom.phantom import Phantom
-from napari_virtual_ihc.slides.phantom.truth import Squares
+from napari_virtual_ihc.slides.phantom.windows import choose_windows
 from napari_virtual_ihc.stains.dab import DEFAULT_DAB, dab_density
 from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
 from napari_virtual_ihc.translation.translator import Translator
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.slides.phantom.truth import Squares
 
 MARKER = "Ki-67"
 MPP = 0.5
@@ -49,46 +52,6 @@ HONEST = "Trained on synthetic tissue: shows the machinery, not biology."
 PAIRS_PER_SEED = 7
 TUMOUR_SHARE = 0.65
 GLASS_IN = 242
-_COARSE_UM = 12.0
-
-
-@dataclass(frozen=True)
-class Window:
-    """A place on a phantom, level-0 pixels."""
-
-    seed: int
-    y: int
-    x: int
-
-
-def choose_windows(seed: int, count: int, side: int, tumour: float) -> list[Window]:
-    """Draw windows that do not overlap, a share ``tumour`` of them rich in tumour."""
-    rng = np.random.default_rng(seed)
-    nest, inside = _coarse_shares(seed, side)
-    wanted = round(count * tumour)
-    rich = _draw(np.argwhere(nest > 0.35), wanted, rng)
-    plain = _draw(np.argwhere((nest <= 0.35) & (inside > 0.5)), count - len(rich), rng)
-    return [Window(seed, int(y) * side, int(x) * side) for y, x in [*rich, *plain]]
-
-
-def _coarse_shares(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return shares of tumour nest and of tissue on a lattice of windows."""
-    phantom = demo_phantom(seed)
-    cells = SLIDE_PX // side
-    fine = max(2, round(side * MPP / _COARSE_UM))
-    step = side * MPP / fine
-    fields = phantom.tissue(Grid(0.0, 0.0, cells * fine, cells * fine, step))
-    solid = (fields.nest > 0) & (fields.inside > 0) & (fields.lumen < 0)
-    shares = [
-        mask.reshape(cells, fine, cells, fine).mean(axis=(1, 3))
-        for mask in (solid, fields.inside > 0)
-    ]
-    return shares[0], shares[1]
-
-
-def _draw(places: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    chosen = rng.permutation(len(places))[:count]
-    return [places[i] for i in chosen]
 
 
 def demo_phantom(seed: int) -> Phantom:
@@ -96,35 +59,34 @@ def demo_phantom(seed: int) -> Phantom:
     return Phantom(seed, SLIDE_PX, SLIDE_PX, MPP, MARKER)
 
 
+def places(seed: int, count: int, side: int, tumour: float) -> list[Place]:
+    """Return places on a demo phantom, a share ``tumour`` of them rich in tumour."""
+    phantom = demo_phantom(seed)
+    chosen = choose_windows(phantom, count, side, tumour)
+    return [Place(phantom, y, x, side) for y, x in chosen]
+
+
 def write_seed(root: Path, seed: int, count: int) -> int:
     """Write the pairs of one phantom that are not there yet; return how many there are."""
     phantom = demo_phantom(seed)
-    he, ihc = phantom.he(), phantom.ihc("same")
-    windows = choose_windows(seed, count, PAIR_PX, TUMOUR_SHARE)
-    for window in windows:
-        name = f"phantom{seed}_{window.x}_{window.y}.png"
-        for slide, folder in ((he, root / "HE"), (ihc, root / MARKER)):
-            file = folder / name
-            if not file.exists():
-                box = np.s_[window.y : window.y + PAIR_PX, window.x : window.x + PAIR_PX]
-                picture = Image.fromarray(np.asarray(slide.levels[0][box]))
-                picture.save(file.with_suffix(".part"), format="PNG")
-                file.with_suffix(".part").rename(file)
-    return len(windows)
+    sections = {"HE": phantom.he(), MARKER: phantom.ihc("same")}
+    chosen = places(seed, count, PAIR_PX, TUMOUR_SHARE)
+    for place in chosen:
+        for folder, slide in sections.items():
+            write_picture(root / folder / f"{place.name}.png", place, slide)
+    return len(chosen)
 
 
 def write_pairs(root: Path, seeds: range, count: int, processes: int) -> int:
     """Write the training pairs of all seeds; return how many there are."""
-    for folder in (root / "HE", root / MARKER):
-        folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes) as pool:
         jobs = [pool.submit(write_seed, root, seed, count) for seed in seeds]
         return sum(job.result() for job in jobs)
 
 
-def evaluation_tiles(seed: int) -> list[Window]:
+def evaluation_tiles(seed: int) -> list[Place]:
     """Return the tiles of an unseen phantom that are judged: rich in tumour, on the tile grid."""
-    return choose_windows(seed, TILES_PER_SEED, TILE_PX, 1.0)
+    return places(seed, TILES_PER_SEED, TILE_PX, 1.0)
 
 
 def write_truth(folder: Path, seed: int) -> None:
@@ -132,63 +94,42 @@ def write_truth(folder: Path, seed: int) -> None:
     phantom = demo_phantom(seed)
     ihc = phantom.ihc("same")
     for tile in evaluation_tiles(seed):
-        file = folder / f"{seed}_{tile.y}_{tile.x}.npz"
-        if file.exists():
-            continue
         box = (tile.y, tile.x, TILE_PX, TILE_PX)
-        squares = phantom.squares([box])
-        pixels = np.asarray(ihc.levels[0][tile.y : tile.y + TILE_PX, tile.x : tile.x + TILE_PX])
-        np.savez_compressed(
-            file.with_suffix(".part.npz"),
-            dab=squares.dab,
-            ideal=squares.ideal,
-            hematoxylin=squares.hematoxylin,
-            tumour=phantom.tumour_mask(*box),
-            positive=dab_density(pixels) >= DEFAULT_DAB.threshold,
-        )
-        file.with_suffix(".part.npz").rename(file)
+        positive = dab_density(tile.cut(ihc)) >= DEFAULT_DAB.threshold
+        write_window_truth(folder / f"{tile.name}.npz", phantom, box, positive=positive)
 
 
 def write_all_truth(folder: Path, processes: int) -> None:
     """Write the truth of all unseen phantoms."""
-    folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes) as pool:
         for job in [pool.submit(write_truth, folder, seed) for seed in UNSEEN_SEEDS]:
             job.result()
 
 
-def judge_seed(model_folder: Path, truth: Path, seed: int) -> tuple[DabAgreement, Squares]:
+def judge_seed(model_folder: Path, truth: Path, seed: int) -> DabAgreement:
     """Translate the judged tiles of one unseen phantom as the product does; compare with truth."""
     agreement = DabAgreement(MPP, DEFAULT_DAB.name, where="tumour, unseen phantoms")
     slide = demo_phantom(seed).he()
     translator = Translator(load_model(model_folder), slide, device="cpu", tile=TILE_PX)
-    facts = []
     for tile in evaluation_tiles(seed):
-        with np.load(truth / f"{seed}_{tile.y}_{tile.x}.npz") as file:
-            facts.append({name: file[name] for name in file.files})
         positive = dab_density(virtual_tile(translator, tile)) >= DEFAULT_DAB.threshold
-        agreement.update(positive, facts[-1]["positive"], facts[-1]["tumour"])
-    names = ("dab", "ideal", "hematoxylin")
-    return agreement, Squares(*(np.concatenate([f[name] for f in facts]) for name in names))
+        with np.load(truth / f"{tile.name}.npz") as facts:
+            agreement.update(positive, facts["positive"], facts["tumour"])
+    return agreement
 
 
 def judge(model_folder: Path, truth: Path, processes: int) -> list[ValidationFigure]:
     """Return the figures of a model on all unseen phantoms."""
     with ProcessPoolExecutor(processes) as pool:
         jobs = [pool.submit(judge_seed, model_folder, truth, seed) for seed in UNSEEN_SEEDS]
-        results = [job.result() for job in jobs]
-    agreement = results[0][0]
-    for other, _ in results[1:]:
+        agreement, *others = [job.result() for job in jobs]
+    for other in others:
         agreement.merge(other)
-    columns = [
-        np.concatenate([getattr(squares, name) for _, squares in results])
-        for name in ("dab", "ideal", "hematoxylin")
-    ]
     statistics = load_model(model_folder).card.default_statistics
-    return figures(agreement, Squares(*columns), statistics)
+    return figures(agreement, read_squares(truth), statistics)
 
 
-def virtual_tile(translator: Translator, tile: Window) -> np.ndarray:
+def virtual_tile(translator: Translator, tile: Place) -> np.ndarray:
     """Return the virtual IHC of a tile, (TILE_PX, TILE_PX, 3) uint8."""
     address = TileAddress(0, tile.y // TILE_PX, tile.x // TILE_PX)
     made = translator.produce([address], preview=lambda *_: None, cancelled=lambda: False)[address]
