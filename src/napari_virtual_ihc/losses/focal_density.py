@@ -66,8 +66,9 @@ class FocalDensity:
             if self.fod_input == "unit":
                 light = (light + 1) / 2
             grey = _dab_luminance(light)
-            least = 10 ** -(math.e ** (1 / self.alpha))
-            return (-(grey + least).log10()).clamp(min=0) ** self.alpha
+            least = math.pow(10, -(math.e ** (1 / self.alpha)))
+            optical = -(grey + least).log10()
+            return torch.pow(optical.clamp(min=0), self.alpha)
 
     def thresholded(self, density: Tensor) -> Tensor:
         """Return densities, those below ``threshold`` replaced by 0."""

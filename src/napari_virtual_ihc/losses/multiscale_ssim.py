@@ -25,7 +25,7 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 def smallest_side(scales: int) -> int:
     """Return the least side in pixels that leaves room for the window at every scale."""
-    return _WINDOW * 2 ** (scales - 1)
+    return _WINDOW << (scales - 1)
 
 
 def multiscale_ssim(ours: Tensor, theirs: Tensor, weights: Sequence[float] = WEIGHTS) -> Tensor:
@@ -55,7 +55,7 @@ def multiscale_ssim(ours: Tensor, theirs: Tensor, weights: Sequence[float] = WEI
         factors = []
         for weight in weights[:-1]:
             factors.append(_power(_similarities(pair)[1], weight))
-            pair = F.avg_pool2d(pair.flatten(0, 1), 2).unflatten(0, (2, -1))
+            pair = torch.stack([F.avg_pool2d(images, 2) for images in pair])
         factors.append(_power(_similarities(pair)[0], weights[-1]))
         return torch.stack(factors).prod(dim=0).mean()
 
@@ -78,7 +78,7 @@ def _smoothed(maps: Tensor) -> Tensor:
     flat = maps.flatten(0, -3).unsqueeze(1)
     rows = F.conv2d(flat, window.view(1, 1, -1, 1))
     smooth = F.conv2d(rows, window.view(1, 1, 1, -1)).squeeze(1)
-    return smooth.unflatten(0, maps.shape[:-2])
+    return smooth.reshape(*maps.shape[:-2], *smooth.shape[1:])
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:

@@ -100,6 +100,6 @@ def _histogram(ours: Tensor, theirs: Tensor) -> Tensor:
 def _block_sums(density: Tensor, blocks: int) -> Tensor:
     """Return the sums of blocks over a block's share of all pixels, (N, blocks, blocks)."""
     height, width = (side // blocks for side in density.shape[1:])
-    rows = density[:, : height * blocks, : width * blocks]
-    sums = rows.unflatten(2, (blocks, width)).unflatten(1, (blocks, height)).sum(dim=(2, 4))
+    filled = density[:, : height * blocks, : width * blocks]
+    sums = filled.reshape(-1, blocks, height, blocks, width).sum(dim=(2, 4))
     return sums * (blocks**2 / density[0].numel())

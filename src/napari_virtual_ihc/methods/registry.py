@@ -13,6 +13,8 @@ from napari_virtual_ihc.methods.cyclegan import CycleGan
 from napari_virtual_ihc.methods.fastcut import FastCut
 from napari_virtual_ihc.methods.mdcl import Mdcl
 from napari_virtual_ihc.methods.pix2pix import Pix2Pix
+from napari_virtual_ihc.methods.pspstain import PspStain
+from napari_virtual_ihc.methods.pspstain_prior import PspStainPrior
 from napari_virtual_ihc.methods.pyramid_p2p import PyramidP2P
 from napari_virtual_ihc.methods.sim_gan import SimGan
 from napari_virtual_ihc.methods.vsmt import Vsmt
@@ -36,6 +38,8 @@ _OURS: dict[str, type[Method]] = {
         Mdcl,
         SimGan,
         Ammfi,
+        PspStainPrior,
+        PspStain,
         VsmtReconstruction,
         VsmtClassification,
         Vsmt,
