@@ -17,7 +17,7 @@ from napari_virtual_ihc.methods.learner import Learner
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 from napari_virtual_ihc.networks.auxiliary import Rebuilder, RebuilderConfig
 from napari_virtual_ihc.networks.dropout import drawing_from
-from napari_virtual_ihc.networks.init import initialise
+from napari_virtual_ihc.networks.init import InitKind, initialise
 from napari_virtual_ihc.networks.registry import describe
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class TaskRecipe(Recipe):
     )
     n_blocks: int = Field(default=9, ge=2, description="Residual blocks.")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Dropout in residual blocks.")
+    init: InitKind = Field(default="xavier", description="Distribution of initial weights.")
+    init_gain: float = Field(default=0.02, gt=0, description="Gain of initial weights.")
 
 
 R = TypeVar("R", bound=TaskRecipe)
@@ -91,6 +93,7 @@ class VsmtReconstruction(TaskMethod[ReconstructionRecipe]):
             crop_size=128,
             ngf=16,
             dropout=0.1,
+            init_gain=1.0,
             lr=1e-3,
             augmentation=Augmentation(turn=True),
         ),
@@ -100,6 +103,7 @@ class VsmtReconstruction(TaskMethod[ReconstructionRecipe]):
             batch_size=2,
             crop_size=64,
             ngf=8,
+            init_gain=1.0,
             augmentation=Augmentation(turn=True),
         ),
     }
@@ -118,7 +122,7 @@ class VsmtReconstruction(TaskMethod[ReconstructionRecipe]):
 
     def _build_networks(self) -> dict[str, nn.Module]:
         network = Rebuilder(self.config)
-        initialise(network)
+        initialise(network, self.recipe.init, self.recipe.init_gain)
         return {"Re": network}
 
     def architecture(self) -> tuple[str, dict[str, object]]:

@@ -74,6 +74,7 @@ class VsmtClassification(TaskMethod[ClassificationRecipe]):
             crop_size=128,
             ngf=16,
             dropout=0.1,
+            init_gain=1.0,
             lr=1e-3,
             classes="dab_quartiles",
             augmentation=Augmentation(turn=True),
@@ -83,6 +84,7 @@ class VsmtClassification(TaskMethod[ClassificationRecipe]):
             n_epochs_decay=1,
             crop_size=64,
             ngf=8,
+            init_gain=1.0,
             classes="dab_quartiles",
             augmentation=Augmentation(turn=True),
         ),
@@ -115,7 +117,7 @@ class VsmtClassification(TaskMethod[ClassificationRecipe]):
 
     def _build_networks(self) -> dict[str, nn.Module]:
         student = Classifier(self.config)
-        initialise(student)
+        initialise(student, self.recipe.init, self.recipe.init_gain)
         if self.recipe.teacher is None:
             return {"Cls": student}
         teacher = load_resnet18(self.recipe.teacher, len(HER2_CLASSES))
