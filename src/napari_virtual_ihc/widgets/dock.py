@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QRadioButton,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -20,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_virtual_ihc.widgets.header import Header
 from napari_virtual_ihc.widgets.look import row
 from napari_virtual_ihc.widgets.session import Session, session_of
+from napari_virtual_ihc.widgets.train import TrainController
 from napari_virtual_ihc.widgets.translate import TranslateController
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Page(Protocol):
         ...
 
 
-PAGES: tuple[Callable[[Session], Page], ...] = (TranslateController,)
+PAGES: tuple[Callable[[Session], Page], ...] = (TranslateController, TrainController)
 """What makes the pages, in the order of the dock."""
 
 
@@ -67,19 +69,28 @@ class Dock(QWidget):
             return
         self.header = Header(session)
         self._pages = [maker(session) for maker in makers]
+        self._choice = QButtonGroup(self)
         self.stack = QStackedWidget()
+        self.stack.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         for page in self._pages:
-            self.stack.addWidget(page.view)
+            self.stack.addWidget(_Scrolling(page.view))
         layout.addWidget(self.header)
         if len(self._pages) > 1:
             layout.addWidget(self._chooser())
-        layout.addWidget(_Scrolling(self.stack))
+        layout.addWidget(self.stack)
         self.destroyed.connect(partial(_close_pages, self._pages))
 
     @property
     def pages(self) -> tuple[Page, ...]:
         """The pages, in order."""
         return tuple(self._pages)
+
+    def show_page(self, title: str) -> None:
+        """Turn to the page of this title."""
+        for index, page in enumerate(self._pages):
+            if page.title == title:
+                self._choice.button(index).setChecked(True)
+                self.stack.setCurrentIndex(index)
 
     def event(self, event: QEvent | None) -> bool:
         """Close the pages when napari takes the widget out of its dock."""
@@ -91,12 +102,11 @@ class Dock(QWidget):
         return bool(super().event(event))
 
     def _chooser(self) -> QWidget:
-        group = QButtonGroup(self)
         buttons = [QRadioButton(page.title) for page in self._pages]
         for index, button in enumerate(buttons):
-            group.addButton(button, index)
+            self._choice.addButton(button, index)
         buttons[0].setChecked(True)
-        group.idClicked.connect(self.stack.setCurrentIndex)
+        self._choice.idClicked.connect(self.stack.setCurrentIndex)
         return row(*buttons, 1)
 
 
@@ -112,6 +122,13 @@ class TranslateDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer, (TranslateController,))
+
+
+class TrainDock(Dock):
+    """The Train page alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer, (TrainController,))
 
 
 class _Scrolling(QScrollArea):

@@ -52,6 +52,8 @@ class Session(QObject):
     """A layer of ours that was taken off the viewer."""
     live_toggled = Signal()
     region_requested = Signal()
+    models_changed = Signal()
+    """The library has other models than before."""
     problem = Signal(str)
     canvas: CanvasDressing
     services: Services

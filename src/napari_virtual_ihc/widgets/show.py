@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.widgets.dock import Dock
     from napari_virtual_ihc.widgets.session import Session
     from napari_virtual_ihc.widgets.translate import TranslateController
 
@@ -28,6 +29,7 @@ class Shown:
     viewer: Viewer
     session: Session
     translate: TranslateController
+    dock: Dock
 
 
 def has_display() -> bool:
@@ -75,7 +77,7 @@ def open_window(slides: Sequence[Slide], model: str = "") -> Shown:
     for index, slide in enumerate(slides):
         data, arguments, _ = slide_layer(slide)
         viewer.add_layer(Image(data, **arguments, visible=index == 0))
-    return Shown(viewer, session, page)
+    return Shown(viewer, session, page, dock)
 
 
 def run() -> None:

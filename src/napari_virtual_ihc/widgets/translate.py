@@ -15,8 +15,12 @@ from napari_virtual_ihc.widgets.regions import Regions
 from napari_virtual_ihc.widgets.translate_control import Translation
 from napari_virtual_ihc.widgets.translate_model import TranslateState
 from napari_virtual_ihc.widgets.translate_page import TranslatePage
+from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_virtual_ihc.models.library import ModelEntry
     from napari_virtual_ihc.widgets.session import Session
 
 
@@ -41,19 +45,22 @@ class TranslateController(QObject):
         super().__init__()
         preferences = load_preferences()
         self._library = library or Library()
+        self._listing: Work[tuple[ModelEntry, ...]] | None = None
         self.state = TranslateState(device=preferences.device, statistics=preferences.statistics)
         self.view = TranslatePage(self.state)
-        self.state.model = self._offer_models(preferences.model)
-        self.view.set_models(*self._titles())
+        self._offer_models(self._library.list(), preferences.model)
         prepare = prepare or PrepareTranslator(self._library)
         self.translation = Translation(session, prepare, self.state)
         self.regions = Regions(self.translation)
         self.export = Export(self.translation, self._library)
+        session.models_changed.connect(self._on_models_changed)
         self._connect()
 
     def close(self) -> None:
         """Stop translating."""
         self.view.forget_state()
+        if self._listing is not None:
+            self._listing.cancel()
         self.regions.close()
         self.export.cancel()
         self.translation.close()
@@ -72,17 +79,21 @@ class TranslateController(QObject):
         view.card_requested.connect(self._on_card_requested)
         view.failures_requested.connect(self._on_failures_requested)
 
-    def _offer_models(self, wanted: str) -> str:
-        names = [entry.name for entry in self._library.list() if entry.card is not None]
-        return wanted if wanted in names else next(iter(names), "")
+    def _offer_models(self, entries: Sequence[ModelEntry], wanted: str) -> None:
+        """Offer the models that translate; choose the wanted one, else the first."""
+        cards = {entry.name: entry.card for entry in entries if entry.card is not None}
+        usable = {name: card for name, card in cards.items() if card.kind == "generator"}
+        titles = [f"{name} · {card.marker} · {card.tissue}" for name, card in usable.items()]
+        self.state.model = wanted if wanted in usable else next(iter(usable), "")
+        self.view.set_models(list(usable), titles)
 
-    def _titles(self) -> tuple[list[str], list[str]]:
-        entries = [(entry.name, entry.card) for entry in self._library.list()]
-        names = [name for name, card in entries if card is not None]
-        titles = [
-            f"{name} · {card.marker} · {card.tissue}" for name, card in entries if card is not None
-        ]
-        return names, titles
+    def _on_models_changed(self) -> None:
+        self._listing = Work(lambda _progress: self._library.list(), "lists the models")
+        self._listing.finished.connect(self._on_listed)
+        self._listing.start()
+
+    def _on_listed(self, entries: Sequence[ModelEntry]) -> None:
+        self._offer_models(entries, self.state.model)
 
     def _on_card_requested(self) -> None:
         entries = {entry.name: entry.card for entry in self._library.list()}

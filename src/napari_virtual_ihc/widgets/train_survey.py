@@ -1,0 +1,164 @@
+"""What there is to know of the runs on disk; no Qt, called away from the window's thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psutil
+
+from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.jobs.job import Job, find
+from napari_virtual_ihc.jobs.progress import progress_of
+from napari_virtual_ihc.jobs.run_folder import RunFolder
+from napari_virtual_ihc.settings import load_settings
+from napari_virtual_ihc.widgets.train_curves import Curves
+from napari_virtual_ihc.widgets.train_model import Figure, RunDetail, RunRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_virtual_ihc.jobs.process import ProcessIdentity
+
+_LIVE = ("running", "paused")
+_SAID = "virtual-ihc: "
+_LOST = "Its process ended without a word; resume goes on from the last checkpoint."
+
+
+class Look(NamedTuple):
+    """What one look found."""
+
+    rows: tuple[RunRow, ...]
+    detail: RunDetail | None
+
+
+class Survey:
+    """Looks at all runs, again and again; what cannot have changed is not read again."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._known: dict[Path, tuple[tuple[int, ...], RunRow]] = {}
+        self._curves: Curves | None = None
+
+    def look(self, chosen: str, cancelled: Callable[[], bool]) -> Look:
+        """Return all runs, newest first, and more about the chosen one."""
+        with self._turn:
+            rows = tuple(self._row(job.run) for job in all_jobs())
+            return Look(rows, self._detail(Path(chosen), cancelled) if chosen else None)
+
+    def _row(self, run: RunFolder) -> RunRow:
+        stamp, known = _stamp(run), self._known.get(run.path)
+        if known is not None and known[0] == stamp and known[1].state not in _LIVE:
+            return known[1]
+        row = row_of(run)
+        self._known[run.path] = (stamp, row)
+        return row
+
+    def _detail(self, path: Path, cancelled: Callable[[], bool]) -> RunDetail | None:
+        if not path.is_dir():
+            return None
+        if self._curves is None or self._curves.run.path != path:
+            self._curves = Curves(RunFolder(path))
+        run, curves = self._curves.run, self._curves.read(cancelled)
+        return RunDetail(
+            path,
+            curves,
+            tuple(sorted(run.samples_dir.glob("step-*.png"))),
+            sum(_sizes(path)),
+            _memory(run.process()),
+            self._curves.runs_on,
+            run.control().priority or _settings(run).get("gpu_priority", "training"),
+        )
+
+
+def all_jobs() -> list[Job]:
+    """Return the jobs in the runs folder, and those elsewhere that the settings name."""
+    settings = load_settings()
+    elsewhere = [Job(RunFolder(path)) for path in settings.other_runs if path.is_dir()]
+    return [*find(settings.runs_dir), *elsewhere]
+
+
+def row_of(run: RunFolder) -> RunRow:
+    """Read what the list shows of a run."""
+    settings = _settings(run)
+    method, marker = settings.get("method", ""), settings.get("marker", "")
+    try:
+        state, progress, figure = run.state(), progress_of(run), _figure(run)
+    except VirtualIhcError as error:
+        return RunRow(run.path, method, marker, "failed", 0, None, None, None, str(error), False)
+    sentence = _sentence(run) if state in ("failed", "lost") else ""
+    refused = state == "lost" and sentence != _LOST
+    ended = state in ("stopped", "failed", "lost") and run.facts_file.is_file()
+    return RunRow(
+        run.path,
+        method,
+        marker,
+        "failed" if refused else state,
+        progress.step,
+        progress.steps,
+        progress.seconds_left,
+        figure,
+        sentence,
+        ended,
+    )
+
+
+def _stamp(run: RunFolder) -> tuple[int, ...]:
+    """Return what changes when anything happens to a run."""
+    files = (run.facts_file, run.events_file, run.control_file, run.process_file, run.log_file)
+    return tuple(_changed(file) for file in files)
+
+
+def _changed(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _settings(run: RunFolder) -> dict[str, Any]:
+    try:
+        settings = run.facts().get("settings")
+    except VirtualIhcError:
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _figure(run: RunFolder) -> Figure | None:
+    last = run.last("validation")
+    figures = last.get("figures") if last else None
+    if not figures:
+        return None
+    return Figure(figures[0]["name"], figures[0]["value"], figures[0]["protocol"])
+
+
+def _sentence(run: RunFolder) -> str:
+    """Return why a run ended: as it told, else as the command said, else that it said nothing."""
+    last = run.last_lifecycle_event()
+    if last is not None and last["event"] == "failed":
+        return str(last["message"])
+    said = Job(run).log_tail(1)
+    return said.removeprefix(_SAID) if said.startswith(_SAID) else _LOST
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Yield the sizes of all files below ``folder``; what goes meanwhile is passed over."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                yield os.stat(os.path.join(place, name)).st_size
+            except OSError:
+                continue
+
+
+def _memory(owner: ProcessIdentity | None) -> int | None:
+    if owner is None or not owner.alive():
+        return None
+    try:
+        process = psutil.Process(owner.pid)
+        family = (process, *process.children(recursive=True))
+        return sum(int(one.memory_info().rss) for one in family)
+    except psutil.Error:
+        return None
