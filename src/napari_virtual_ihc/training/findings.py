@@ -17,7 +17,11 @@ FindingKind = Literal[
     "unpaired", "unreadable", "size", "same", "blank", "blurred", "stain", "duplicate", "split"
 ]
 LEAST_TISSUE = 0.02
+"""Share of an H&E picture that must be tissue; IHC without stain may show next to none."""
+
 LEAST_CONTRAST = 2.0
+"""Grey levels; the palest real IHC, HER2-negative, has 4."""
+
 BLUR_PX = 1.8
 OPTICS_UM = 0.5
 _STAINS = {"he": "H&E", "ihc": "IHC"}
