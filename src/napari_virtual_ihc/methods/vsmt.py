@@ -63,6 +63,12 @@ class Vsmt(ContrastiveMethod[VsmtRecipe]):
     NCE(x → ŷ_g) + 15 GP(ŷ_g, y), G minimises NCE(x → ŷ) + GAN(ŷ) + w(t) Σ ‖P(G_l) − P(guided_l)‖ +
     15 GP(ŷ, y) + std. What the guided pass made in FG's step teaches G in the next. The head F
     learns in both. FD judges by the guided picture of the step before.
+
+    Notes
+    -----
+    Read so where it is told nowhere: the IHC features that are fused are those of y itself (those
+    of G(y) are matched), and the patch-wise change of a view is that of `patches_turned`. The
+    published code takes batches of one; here each picture is matched by itself.
     """
 
     name: ClassVar[str] = "vsmt"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Stain = Literal["he", "ihc"]
 STAINS: dict[Stain, str] = {"he": "H&E", "ihc": "IHC"}
 VSMT_FIDELITY = (
-    "published code, read for its formulas and written anew; the non-commercial licence of the "
+    "a description of the published code, formulas only; the non-commercial licence of the "
     "authors' code and weights does not extend to this re-implementation"
 )
 _SHOWN = 3

@@ -95,7 +95,7 @@ class VsmtRecipe(SpectralRecipe):
         default=1.0, ge=0, description="Weight of moved real features resembling virtual ones."
     )
     lambda_task: float = Field(
-        default=1.0, ge=0, description="Weight of fused features resembling moved ones; 0: 'SA'."
+        default=1.0, ge=0, description="Weight of fused features being like moved; 0: 'SA only'."
     )
     lambda_sel: float = Field(
         default=0.1, ge=0, description="Weight of the structure contrast; 0 is 'w/o SEL'."
