@@ -52,7 +52,7 @@ def batch(seed: int = 0, count: int = 2) -> Batch:
 
 
 def made_prior(*settings: str) -> PspStainPrior:
-    small = ("widths=[4,4,6,6,8]", *settings)
+    small = ("widths=[4,4,6,6,8]", "dropout=[0.05,0.1,0.2,0.3,0.5]", *settings)
     return PspStainPrior.build(PspStainPrior.presets["smoke"].with_settings(small), 0)
 
 

@@ -146,13 +146,14 @@ class PspStainRecipe(DensityRecipe, SpectralRecipe):
 PRIOR_PRESETS = {
     "paper": PspStainPriorRecipe(augmentation=Augmentation(turn=True)),
     "smoke": PspStainPriorRecipe(
-        n_epochs=3,
-        n_epochs_decay=1,
+        n_epochs=9,
+        n_epochs_decay=3,
         batch_size=2,
         load_size=None,
         crop_size=64,
         widths=(8, 8, 16, 32, 64),
-        lr=1e-3,
+        dropout=(0, 0, 0, 0, 0.1),
+        lr=5e-3,
         augmentation=Augmentation(turn=True),
     ),
 }
