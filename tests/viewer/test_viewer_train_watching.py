@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,14 @@ from napari_virtual_ihc.jobs.run_folder import RunFolder
 from napari_virtual_ihc.settings import Settings, save_settings
 from napari_virtual_ihc.widgets import train_survey
 from napari_virtual_ihc.widgets.train_curves import POINTS, Curves, thinned
-from napari_virtual_ihc.widgets.train_model import Figure, duration_text, row_text, size_text
+from napari_virtual_ihc.widgets.train_model import (
+    Figure,
+    RunRow,
+    duration_text,
+    row_text,
+    size_text,
+)
+from napari_virtual_ihc.widgets.train_standing import Standing
 from napari_virtual_ihc.widgets.train_survey import Survey, row_of
 
 if TYPE_CHECKING:
@@ -22,6 +30,10 @@ if TYPE_CHECKING:
 
 def never() -> bool:
     return False
+
+
+def _row(run: RunFolder) -> RunRow:
+    return row_of(run, Standing(run))
 
 
 @pytest.fixture
@@ -101,7 +113,7 @@ def test_long_runs_are_few_points(runs_dir: Path) -> None:
 def test_a_row_says_what_there_is_to_know(runs_dir: Path) -> None:
     run = fake_run(runs_dir, "asp-Ki-67", end="stopped")
     tell_validation(run, 4, 0.7142)
-    row = row_of(run)
+    row = _row(run)
     assert row_text(row) == (
         "■ asp-Ki-67 · stopped",
         "asp · Ki-67 · DAB area r 0.714",
@@ -112,7 +124,7 @@ def test_a_row_says_what_there_is_to_know(runs_dir: Path) -> None:
 
 
 def test_a_failure_is_the_sentence_it_told(runs_dir: Path) -> None:
-    row = row_of(fake_run(runs_dir, "a", end="failed"))
+    row = _row(fake_run(runs_dir, "a", end="failed"))
     assert (row.state, row.sentence) == ("failed", "a could not go on.")
 
 
@@ -120,12 +132,12 @@ def test_a_command_that_was_refused_is_told_from_its_log(runs_dir: Path) -> None
     run = fake_run(runs_dir, "a", done=0)
     run.events_file.unlink()
     run.log_file.write_text("findings\nvirtual-ihc: /pairs is not a folder of training pairs.\n")
-    row = row_of(run)
+    row = _row(run)
     assert (row.state, row.sentence) == ("failed", "/pairs is not a folder of training pairs.")
 
 
 def test_a_killed_run_says_how_to_go_on(runs_dir: Path) -> None:
-    row = row_of(fake_run(runs_dir, "a"))
+    row = _row(fake_run(runs_dir, "a"))
     assert row.state == "lost"
     assert "resume" in row.sentence
     assert row.resumable
@@ -138,7 +150,7 @@ def test_runs_that_cannot_have_changed_are_not_read_again(
     other, read = fake_run(runs_dir, "other", end="stopped"), []
     survey = Survey()
     monkeypatch.setattr(
-        train_survey, "row_of", lambda run: read.append(run.path.name) or row_of(run)
+        train_survey, "row_of", lambda run, s: read.append(run.path.name) or row_of(run, s)
     )
     survey.look("", never)
     assert sorted(read) == ["ended", "other"]
@@ -197,3 +209,30 @@ def test_durations_have_two_units_at_most(seconds: float, text: str) -> None:
 )
 def test_sizes_have_three_digits(size: float, text: str) -> None:
     assert size_text(int(size)) == text
+
+
+def test_a_working_runs_events_are_read_once(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fake_run(runs_dir, "a")
+    tell_validation(run, 4, 0.5)
+    standing = Standing(run)
+    monkeypatch.setattr(RunFolder, "last", lambda *_: pytest.fail("the file is read again"))
+    tell_losses(run, [4, 5])
+    tell_validation(run, 6, 0.6)
+    standing.update()
+    assert (standing.step, standing.steps) == (6, 10)
+    assert standing.figure is not None
+    assert standing.figure.value == 0.6
+
+
+def test_a_run_that_took_the_place_of_another_is_read_anew(runs_dir: Path) -> None:
+    run = fake_run(runs_dir, "a", done=8, end="stopped")
+    survey = Survey()
+    assert survey.look(str(run.path), never).rows[0].step == 8
+    shutil.rmtree(run.path)
+    fake_run(runs_dir, "a", done=2, end="stopped")
+    look = survey.look(str(run.path), never)
+    assert look.rows[0].step == 2
+    assert look.detail is not None
+    assert len(look.detail.curves[0].steps) == 2

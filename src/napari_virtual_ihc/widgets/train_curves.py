@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,8 +77,8 @@ class Curves:
     def __init__(self, run: RunFolder) -> None:
         self.run = run
         self.runs_on = ""
-        self._losses: dict[str, Series] = {}
-        self._figures: dict[str, Series] = {}
+        self._losses: defaultdict[str, Series] = defaultdict(Series)
+        self._figures: defaultdict[str, Series] = defaultdict(Series)
         self._offset = 0
         self._curves: tuple[Curve, ...] = ()
 
@@ -103,10 +104,10 @@ class Curves:
         kind = event["event"]
         if kind == "losses":
             for name, value in event["losses"].items():
-                self._losses.setdefault(name, Series()).add(event["step"], value)
+                self._losses[name].add(event["step"], value)
         elif kind == "validation":
             for figure in event.get("figures", ()):
-                series = self._figures.setdefault(figure["name"], Series())
+                series = self._figures[figure["name"]]
                 series.protocol = figure["protocol"]
                 series.add(event["step"], figure["value"])
         elif kind == "started":

@@ -11,11 +11,11 @@ import psutil
 
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.jobs.job import Job, find
-from napari_virtual_ihc.jobs.progress import progress_of
 from napari_virtual_ihc.jobs.run_folder import RunFolder
 from napari_virtual_ihc.settings import load_settings
 from napari_virtual_ihc.widgets.train_curves import Curves
-from napari_virtual_ihc.widgets.train_model import Figure, RunDetail, RunRow
+from napari_virtual_ihc.widgets.train_model import RunDetail, RunRow
+from napari_virtual_ihc.widgets.train_standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,8 @@ class Survey:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._known: dict[Path, tuple[tuple[int, ...], RunRow]] = {}
-        self._curves: Curves | None = None
+        self._standings: dict[Path, tuple[int, Standing]] = {}
+        self._curves: tuple[int, Curves] | None = None
 
     def look(self, chosen: str, cancelled: Callable[[], bool]) -> Look:
         """Return all runs, newest first, and more about the chosen one."""
@@ -52,23 +53,35 @@ class Survey:
         stamp, known = _stamp(run), self._known.get(run.path)
         if known is not None and known[0] == stamp and known[1].state not in _LIVE:
             return known[1]
-        row = row_of(run)
+        row = row_of(run, self._standing(run))
         self._known[run.path] = (stamp, row)
         return row
+
+    def _standing(self, run: RunFolder) -> Standing:
+        """Return how far a run is; begun anew where another run has taken its place."""
+        born, known = _changed(run.facts_file), self._standings.get(run.path)
+        if known is None or known[0] != born:
+            known = self._standings[run.path] = (born, Standing(run))
+        return known[1]
+
+    def _curves_of(self, run: RunFolder) -> Curves:
+        born, known = _changed(run.facts_file), self._curves
+        if known is None or known[0] != born or known[1].run.path != run.path:
+            known = self._curves = (born, Curves(run))
+        return known[1]
 
     def _detail(self, path: Path, cancelled: Callable[[], bool]) -> RunDetail | None:
         if not path.is_dir():
             return None
-        if self._curves is None or self._curves.run.path != path:
-            self._curves = Curves(RunFolder(path))
-        run, curves = self._curves.run, self._curves.read(cancelled)
+        run = RunFolder(path)
+        curves = self._curves_of(run)
         return RunDetail(
             path,
-            curves,
+            curves.read(cancelled),
             tuple(sorted(run.samples_dir.glob("step-*.png"))),
             sum(_sizes(path)),
             _memory(run.process()),
-            self._curves.runs_on,
+            curves.runs_on,
             run.control().priority or _settings(run).get("gpu_priority", "training"),
         )
 
@@ -80,12 +93,13 @@ def all_jobs() -> list[Job]:
     return [*find(settings.runs_dir), *elsewhere]
 
 
-def row_of(run: RunFolder) -> RunRow:
-    """Read what the list shows of a run."""
+def row_of(run: RunFolder, standing: Standing) -> RunRow:
+    """Read what the list shows of a run; ``standing`` is brought up to date."""
     settings = _settings(run)
     method, marker = settings.get("method", ""), settings.get("marker", "")
     try:
-        state, progress, figure = run.state(), progress_of(run), _figure(run)
+        state = run.state()
+        standing.update()
     except VirtualIhcError as error:
         return RunRow(run.path, method, marker, "failed", 0, None, None, None, str(error), False)
     sentence = _sentence(run) if state in ("failed", "lost") else ""
@@ -96,10 +110,10 @@ def row_of(run: RunFolder) -> RunRow:
         method,
         marker,
         "failed" if refused else state,
-        progress.step,
-        progress.steps,
-        progress.seconds_left,
-        figure,
+        standing.step,
+        standing.steps,
+        standing.seconds_left(state),
+        standing.figure,
         sentence,
         ended,
     )
@@ -124,14 +138,6 @@ def _settings(run: RunFolder) -> dict[str, Any]:
     except VirtualIhcError:
         return {}
     return settings if isinstance(settings, dict) else {}
-
-
-def _figure(run: RunFolder) -> Figure | None:
-    last = run.last("validation")
-    figures = last.get("figures") if last else None
-    if not figures:
-        return None
-    return Figure(figures[0]["name"], figures[0]["value"], figures[0]["protocol"])
 
 
 def _sentence(run: RunFolder) -> str:
