@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from napari_virtual_ihc.slides.phantom import Phantom
-from napari_virtual_ihc.slides.phantom.pairs import write_pairs
+from napari_virtual_ihc.slides.phantom.pairs import PairPlan, write_pairs
 from napari_virtual_ihc.widgets import train_jobs
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 from napari_virtual_ihc.widgets.show import Shown, open_window
@@ -92,8 +92,8 @@ def main() -> None:
 
 def make_pairs(folder: Path) -> Path:
     """Write pairs, a few of which have something wrong with them."""
-    write_pairs(folder, PAIRS, PAIR_PX, SEED, MARKER, MPP)
-    first, second, third = sorted((folder / "trainB").iterdir())[:3]
+    write_pairs(folder, PairPlan(PAIRS, PAIR_PX, SEED, MARKER, MPP))
+    first, second, third = sorted((folder / MARKER / "train").iterdir())[:3]
     first.unlink()
     second.write_bytes(second.read_bytes()[:200])
     Image.new("RGB", (64, 64), "white").save(third)

@@ -254,6 +254,7 @@ def test_runs_are_listed_with_state_steps_and_figure(opened_page: Open, runs_dir
     assert able == {"resume"}
     page.training.choose(str(runs_dir / "good"))
     assert spin_until(lambda: not runs.failure.isVisible())
+    assert runs.outcome.text() == "The model is on the Translate page as “good”."
     assert not any(button.isEnabled() for button in runs.buttons.values())
 
 

@@ -1,4 +1,4 @@
-"""One small editor for each kind of recipe field."""
+"""Small editors: one for each kind of recipe field, and what rows of a form are made of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFileDialog,
+    QFormLayout,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QSpinBox,
     QWidget,
@@ -19,7 +21,7 @@ from napari_virtual_ihc.widgets.look import tool_button
 from napari_virtual_ihc.widgets.train_fields import as_text, from_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from napari_virtual_ihc.widgets.train_fields import FieldSheet
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 2**31 - 1
 _WIDTH, _WIDE = 96, 132
+_LABEL_WIDTH = 50
 _WRONG = "border: 1px solid #ff6b5e;"
 
 
@@ -170,3 +173,32 @@ def _beside(line: QLineEdit, button: QWidget) -> QWidget:
     layout.addWidget(line)
     layout.addWidget(button)
     return box
+
+
+def labelled(entries: Mapping[str, QWidget]) -> QFormLayout:
+    """Return widgets under each other, each beside its label."""
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setVerticalSpacing(4)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    for label, widget in entries.items():
+        heading = QLabel(label)
+        heading.setMinimumWidth(_LABEL_WIDTH)
+        form.addRow(heading, widget)
+    return form
+
+
+def show_text(line: QLineEdit, text: str) -> None:
+    """Show ``text``, unless the user is just typing there."""
+    typing = line.hasFocus() and line.isModified()
+    if line.text() != text and not typing:
+        line.setText(text)
+
+
+def add_heading(box: QComboBox, title: str) -> None:
+    """Add a line that cannot be chosen."""
+    box.insertSeparator(box.count())
+    box.addItem(title)
+    model = box.model()
+    model.setData(model.index(box.count() - 1, 0), 0, Qt.ItemDataRole.UserRole - 1)

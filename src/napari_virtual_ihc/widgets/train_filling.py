@@ -21,7 +21,7 @@ from napari_virtual_ihc.widgets.train_form import (
     run_folder,
     save_form,
 )
-from napari_virtual_ihc.widgets.train_model import checking_text
+from napari_virtual_ihc.widgets.train_words import checking_text
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -125,17 +125,20 @@ class Filling(QObject):
         self._tell()
 
     def refresh(self) -> None:
-        """Say again what stands against starting, and where the run would lie."""
+        """Say again where the run would lie, and what stands against starting."""
+        self.state.out = run_folder(self.form, load_settings().runs_dir).name
         self._tell()
 
     def close(self) -> None:
         """Keep the form, and do nothing any more."""
+        changed = self._save_soon.isActive()
         for timer in (self._save_soon, self._check_soon):
             timer.stop()
         for work in (self._reading, self._checking, self._saving):
             if work is not None:
                 work.cancel()
-        save_form(self.form)
+        if changed:
+            save_form(self.form)
 
     def _set_switches(self, switches: dict[str, Any]) -> None:
         self.form.switches = switches
@@ -162,8 +165,10 @@ class Filling(QObject):
         self._tell()
 
     def _on_looked_at(self, _text: str, done: int, total: int) -> None:
-        self.state.looked_at = (done, total)
-        self._tell()
+        """Tell of every hundredth of the pictures."""
+        if done == total or done % max(total // 100, 1) == 0:
+            self.state.looked_at = (done, total)
+            self._tell()
 
     def _on_checked(self, check: DataCheck) -> None:
         self._checking = None
@@ -180,7 +185,7 @@ class Filling(QObject):
             self._wish = wish
             self.state.check = None
             self._check_soon.start()
-        self._tell()
+        self.refresh()
 
     def _recipe(self) -> tuple[Recipe | None, str]:
         """Return the recipe of the form, or what is wrong with it."""
@@ -196,7 +201,6 @@ class Filling(QObject):
         check, problem = self.state.check, self.state.problem
         good = check is not None and not check.error and check.wish == self._wish
         self.state.ready = good and not self.state.hint and not problem
-        self.state.out = run_folder(self.form, load_settings().runs_dir).name
 
     def _hint(self) -> str:
         if self.state.catalogue is None:

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QSizePolicy,
@@ -29,36 +28,24 @@ from napari_virtual_ihc.widgets.look import (
     show_message,
     tool_button,
 )
-from napari_virtual_ihc.widgets.train_editors import keep_from_wheel
+from napari_virtual_ihc.widgets.train_editors import (
+    add_heading,
+    keep_from_wheel,
+    labelled,
+    show_text,
+)
 from napari_virtual_ihc.widgets.train_form import DEVICES, KEPT, PRECISIONS, PRIORITIES, TrainForm
-from napari_virtual_ihc.widgets.train_model import TrainState, found_text, left_out_text
 from napari_virtual_ihc.widgets.train_switches import Switches
+from napari_virtual_ihc.widgets.train_words import FORM_TIPS, found_text, left_out_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_virtual_ihc.widgets.train_fields import MethodSheet
+    from napari_virtual_ihc.widgets.train_model import TrainState
 
 MARKERS = ("HER2", "Ki-67", "ER", "PR", "PD-L1")
-_LABEL_WIDTH = 50
 _AUXILIARIES = "Networks that serve other methods"
-_TIPS = {
-    "data": "Folder of H&E and IHC pictures, paired by name: trainA and trainB, HE/train and "
-    "IHC/train, or HE and IHC",
-    "mpp": "Scale of these pictures, µm per pixel: about 0.25 at 40×, 0.5 at 20×. It is never "
-    "guessed, for the model would be wrong at every other scale",
-    "marker": "What the IHC shows",
-    "preset": "Settings to begin with: the paper's, or ones for another purpose",
-    "tissue": "Organ or kind of tissue, for the model's card",
-    "registered": "The IHC was registered onto the H&E; said on the model's card",
-    "steps": "Steps instead of the preset's epochs",
-    "seed": "Of first weights and sampling: the same seed gives the same training",
-    "device": "Where to train; auto takes what this machine does best",
-    "precision": "bf16-mixed is faster where the hardware has it, 32-true is the reference",
-    "priority": "Who waits where a training and this window share a GPU",
-    "finish_with": "Which weights become the model",
-    "out": "Run folder: a name among your runs, or a whole path. The model will have its name",
-}
 
 
 class FormView(QWidget):
@@ -89,7 +76,7 @@ class FormView(QWidget):
         for sheet in catalogue.values():
             if sheet.artifact != "generator" and not served:
                 served = True
-                _add_heading(self.method, _AUXILIARIES)
+                add_heading(self.method, _AUXILIARIES)
             self.method.addItem(sheet.title, sheet.name)
             tip = f"<p>{escape(sheet.title)}</p><p>Written from {escape(sheet.fidelity)}.</p>"
             index = self.method.count() - 1
@@ -98,10 +85,10 @@ class FormView(QWidget):
     def show_form(self, form: TrainForm, state: TrainState) -> None:
         """Show every entry of the form."""
         for name, line in self.lines.items():
-            _show_text(line, getattr(form, name))
+            show_text(line, getattr(form, name))
         for name, box in self.boxes.items():
             box.setCurrentIndex(box.findData(getattr(form, name)))
-        _show_text(self.marker.lineEdit(), form.marker)
+        show_text(self.marker.lineEdit(), form.marker)
         if self.registered.isChecked() != form.registered:
             self.registered.setChecked(form.registered)
         sheet = (state.catalogue or {}).get(form.method)
@@ -150,7 +137,7 @@ class FormView(QWidget):
         self.marker.setCurrentIndex(-1)
         self.marker.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.marker.lineEdit().setPlaceholderText("HER2?")
-        self.marker.setToolTip(_TIPS["marker"])
+        self.marker.setToolTip(FORM_TIPS["marker"])
         self.marker.activated.connect(self._on_marker)
         self.marker.lineEdit().editingFinished.connect(self._on_marker)
         self.method, self.preset = self._box("method", {}), self._box("preset", {})
@@ -161,7 +148,7 @@ class FormView(QWidget):
             "finish_with": self._box("finish_with", KEPT),
         }
         self.registered = QCheckBox("IHC registered onto H&&E")
-        self.registered.setToolTip(_TIPS["registered"])
+        self.registered.setToolTip(FORM_TIPS["registered"])
         self.registered.clicked.connect(partial(self.edited.emit, "registered"))
         for box in (self.marker, self.method, self.preset):
             keep_from_wheel(box)
@@ -179,27 +166,27 @@ class FormView(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._data_rows())
+        layout.addLayout(self._datalabelled())
         for message in (self.found, self.left_out, row(1, self.all_findings), self.refused):
             layout.addWidget(message)
         layout.addLayout(
-            _rows({"Method": self.method, "Preset": self.preset}),
+            labelled({"Method": self.method, "Preset": self.preset}),
         )
         layout.addWidget(self.switches_fold)
         layout.addWidget(self.more)
-        layout.addLayout(_rows({"Run": row(self.lines["out"], self._browse("out"))}))
+        layout.addLayout(labelled({"Run": row(self.lines["out"], self._browse("out"))}))
         layout.addWidget(self.problem)
         layout.addWidget(self.hint)
         layout.addWidget(self.start)
 
-    def _data_rows(self) -> QFormLayout:
+    def _datalabelled(self) -> QFormLayout:
         self.lines["mpp"].setMaximumWidth(56)
         folder = row(self.lines["data"], self._browse("data"), self.again)
-        return _rows({"Pairs": folder, "µm/px": row(self.lines["mpp"], "Marker", self.marker)})
+        return labelled({"Pairs": folder, "µm/px": row(self.lines["mpp"], "Marker", self.marker)})
 
     def _more(self) -> QWidget:
         content = QWidget()
-        form = _rows(
+        form = labelled(
             {
                 "Device": self.boxes["device"],
                 "Precision": self.boxes["precision"],
@@ -215,7 +202,7 @@ class FormView(QWidget):
 
     def _line(self, name: str) -> QLineEdit:
         line = QLineEdit()
-        line.setToolTip(f"<p>{escape(_TIPS[name])}</p>")
+        line.setToolTip(f"<p>{escape(FORM_TIPS[name])}</p>")
         line.setMinimumWidth(40)
         line.editingFinished.connect(partial(self._on_typed, name))
         return line
@@ -230,8 +217,8 @@ class FormView(QWidget):
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for value, title in choices.items():
             box.addItem(title, value)
-        if name in _TIPS:
-            box.setToolTip(f"<p>{escape(_TIPS[name])}</p>")
+        if name in FORM_TIPS:
+            box.setToolTip(f"<p>{escape(FORM_TIPS[name])}</p>")
         box.activated.connect(lambda index: self.edited.emit(name, box.itemData(index)))
         keep_from_wheel(box)
         return box
@@ -246,31 +233,3 @@ class FormView(QWidget):
 
     def _on_marker(self, _index: int = 0) -> None:
         self.edited.emit("marker", self.marker.currentText())
-
-
-def _rows(entries: Mapping[str, QWidget]) -> QFormLayout:
-    form = QFormLayout()
-    form.setContentsMargins(0, 0, 0, 0)
-    form.setVerticalSpacing(4)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-    for label, widget in entries.items():
-        heading = QLabel(label)
-        heading.setMinimumWidth(_LABEL_WIDTH)
-        form.addRow(heading, widget)
-    return form
-
-
-def _show_text(line: QLineEdit, text: str) -> None:
-    """Show ``text``, unless the user is just typing there."""
-    typing = line.hasFocus() and line.isModified()
-    if line.text() != text and not typing:
-        line.setText(text)
-
-
-def _add_heading(box: QComboBox, title: str) -> None:
-    """Add a line that cannot be chosen."""
-    box.insertSeparator(box.count())
-    box.addItem(title)
-    model = box.model()
-    model.setData(model.index(box.count() - 1, 0), 0, Qt.ItemDataRole.UserRole - 1)

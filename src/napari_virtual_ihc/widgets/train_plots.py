@@ -8,10 +8,12 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_virtual_ihc.widgets.look import message_label, show_message
-from napari_virtual_ihc.widgets.train_model import Curve, words_of
+from napari_virtual_ihc.widgets.train_words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from napari_virtual_ihc.widgets.train_model import Curve
 
 NO_PYQTGRAPH = "Curves need pyqtgraph: pip install “napari-virtual-ihc[train]”."
 _COLUMNS = 2

@@ -21,16 +21,12 @@ from qtpy.QtWidgets import (
 from napari_virtual_ihc.widgets.look import RED, message_label, row, show_message
 from napari_virtual_ihc.widgets.train_editors import keep_from_wheel
 from napari_virtual_ihc.widgets.train_form import PRIORITIES
-from napari_virtual_ihc.widgets.train_model import (
-    NO_RUNS,
-    RunRow,
-    TrainState,
-    detail_text,
-    row_text,
-)
+from napari_virtual_ihc.widgets.train_words import NO_RUNS, detail_text, outcome_text, row_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from napari_virtual_ihc.widgets.train_model import RunRow, TrainState
 
 _PATH = Qt.ItemDataRole.UserRole
 _MOST_ROWS = 4
@@ -67,6 +63,7 @@ class RunsView(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(10)
         self.empty, self.failure = message_label(""), message_label(RED)
+        self.outcome = message_label("")
         self.facts = QLabel()
         self.facts.setWordWrap(True)
         self._make_priority()
@@ -125,6 +122,7 @@ class RunsView(QWidget):
         self.bar.setRange(0, one.steps or 1)
         self.bar.setValue(one.step if one.steps else 0)
         show_message(self.failure, one.sentence)
+        show_message(self.outcome, outcome_text(state))
         detail = state.detail
         known = detail is not None and str(detail.path) == state.chosen
         facts = detail_text(detail) if detail is not None and known else ""
@@ -155,6 +153,7 @@ class RunsView(QWidget):
             self.failure,
             self.bar,
             self.facts,
+            self.outcome,
             self.shared,
         ):
             inner.addWidget(widget)
