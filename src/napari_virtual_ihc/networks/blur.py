@@ -1,6 +1,8 @@
 """Antialiased down- and upsampling with binomial filters (methods of the CUT family).
 
-The filters are buffers named ``filt`` because reference checkpoints store them.
+The filters are buffers named ``filt`` because reference checkpoints store them. While training on
+the CPU both layers are computed as the box filters and bilinear doubling that they equal: the
+gradient of a depthwise convolution is several times slower there.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from napari_virtual_ihc.networks.padding import own_precision
 
 
 def binomial_filter(taps: tuple[int, ...], channels: int) -> Tensor:
@@ -31,6 +35,8 @@ class Downsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` at half size."""
+        if self.training and x.device.type == "cpu":
+            return halved(x)
         padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
         return F.conv2d(padded, self.filt, stride=2, groups=self.channels)
 
@@ -49,6 +55,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` at double size."""
+        if self.training and x.device.type == "cpu":
+            return doubled(x)
         padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
         wide = F.conv_transpose2d(padded, self.filt, stride=2, padding=2, groups=self.channels)
         return wide[:, :, 1:-1, 1:-1]
@@ -59,9 +67,7 @@ class BoxDownsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` (N, C, H, W) at half size."""
-        padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-        smooth = F.avg_pool2d(padded, kernel_size=2, stride=1)
-        return F.avg_pool2d(smooth, kernel_size=2, stride=2)
+        return halved(x)
 
 
 class BilinearUpsample(nn.Module):
@@ -69,7 +75,20 @@ class BilinearUpsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` (N, C, H, W) at double size."""
-        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return doubled(x)
+
+
+def halved(x: Tensor) -> Tensor:
+    """Return ``x`` (N, C, H, W) reflect-padded and smoothed by two boxes, at half size."""
+    with own_precision(x):
+        padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+        smooth = F.avg_pool2d(padded, kernel_size=2, stride=1)
+        return F.avg_pool2d(smooth, kernel_size=2, stride=2)
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Return ``x`` (N, C, H, W) at double size, bilinear between pixel centres."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def plain_equivalent(module: nn.Module) -> nn.Module:

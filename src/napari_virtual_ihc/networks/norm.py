@@ -132,9 +132,16 @@ def sample_by_sample(x: Tensor, eps: float = EPS) -> Tensor:
     """Return the instance norm of ``x`` as the batch norm of each of its samples.
 
     torch's instance norm copies a channels-last map into the other layout and back, which costs
-    several times the norm itself; its batch norm does not, and sums bfloat16 in float32.
+    several times the norm itself; its batch norm does not. Weights in float32, which change
+    nothing, make it keep the statistics of a bfloat16 map in float32.
     """
-    return torch.cat([F.batch_norm(one, None, None, training=True, eps=eps) for one in x.split(1)])
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    one = torch.ones(x.shape[1], dtype=dtype, device=x.device)
+    zero = torch.zeros_like(one)
+    samples = torch.split(x, 1)
+    return torch.cat(
+        [F.batch_norm(each, None, None, one, zero, training=True, eps=eps) for each in samples]
+    )
 
 
 def guarded(out: Tensor) -> Tensor:

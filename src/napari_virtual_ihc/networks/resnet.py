@@ -16,6 +16,7 @@ from napari_virtual_ihc.errors import ModelError
 from napari_virtual_ihc.networks.blur import Downsample, Upsample
 from napari_virtual_ihc.networks.dropout import Dropout
 from napari_virtual_ihc.networks.norm import make_norm
+from napari_virtual_ihc.networks.padding import ReflectionPad2d
 from napari_virtual_ihc.networks.spectral import spectral
 from napari_virtual_ihc.networks.tapping import run_tapped
 
@@ -153,12 +154,12 @@ def _layers(config: ResnetConfig) -> list[nn.Module]:
     for step in reversed(range(config.n_downsampling)):
         layers += _up(config, config.ngf * 2**step)
     last = _wrapped(config, nn.Conv2d(config.ngf, config.output_nc, 7))
-    return [*layers, nn.ReflectionPad2d(3), last, nn.Tanh()]
+    return [*layers, ReflectionPad2d(3), last, nn.Tanh()]
 
 
 def _stem(config: ResnetConfig) -> list[nn.Module]:
     first = nn.Conv2d(config.input_nc, config.ngf, 7, bias=_bias(config))
-    return [nn.ReflectionPad2d(3), _wrapped(config, first), *_norm_relu(config, config.ngf)]
+    return [ReflectionPad2d(3), _wrapped(config, first), *_norm_relu(config, config.ngf)]
 
 
 def _down(config: ResnetConfig, width: int) -> list[nn.Module]:
@@ -182,7 +183,7 @@ def _residual_block(config: ResnetConfig) -> ResidualBlock:
 
     def conv() -> list[nn.Module]:
         inner = _wrapped(config, nn.Conv2d(width, width, 3, bias=bias))
-        return [nn.ReflectionPad2d(1), inner, make_norm(config.norm, width)]
+        return [ReflectionPad2d(1), inner, make_norm(config.norm, width)]
 
     dropout = [Dropout(config.dropout)] if config.dropout else []
     return ResidualBlock(nn.Sequential(*conv(), nn.ReLU(inplace=True), *dropout, *conv()))
