@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from napari_virtual_ihc.methods.asp import Asp, AspRecipe
-from napari_virtual_ihc.methods.recipe import Augmentation, Magnification, Recipe
+from napari_virtual_ihc.methods.contrastive_recipe import smoke
+from napari_virtual_ihc.methods.recipe import Magnification, Recipe
 from napari_virtual_ihc.networks.ammfi import AmmfiConfig
 from napari_virtual_ihc.networks.registry import describe
 
@@ -63,20 +64,7 @@ class Ammfi(Asp):
     recipe_type: ClassVar[type[Recipe]] = AmmfiRecipe
     presets: ClassVar[Mapping[str, Recipe]] = {
         "paper": AmmfiRecipe(),
-        "smoke": AmmfiRecipe(
-            n_epochs=3,
-            n_epochs_decay=1,
-            batch_size=2,
-            crop_size=64,
-            ngf=8,
-            n_blocks=2,
-            ndf=8,
-            n_layers_d=2,
-            nce_layers=(0, 4, 8, 12),
-            num_patches=64,
-            netf_width=32,
-            augmentation=Augmentation(turn=True),
-        ),
+        "smoke": smoke(AmmfiRecipe),
     }
     ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "Our Baseline": ("attention=false", "stem=7", "magnification.sampling=native"),

@@ -21,7 +21,7 @@ from napari_virtual_ihc.methods.contrastive import (
     ContrastiveMethod,
     Translation,
 )
-from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe
+from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe, smoke
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 
 if TYPE_CHECKING:
@@ -104,20 +104,7 @@ class Asp(ContrastiveMethod[AspRecipe]):
                 per_batch=True,
             ),
         ),
-        "smoke": AspRecipe(
-            n_epochs=3,
-            n_epochs_decay=1,
-            batch_size=2,
-            crop_size=64,
-            ngf=8,
-            n_blocks=2,
-            ndf=8,
-            n_layers_d=2,
-            nce_layers=(0, 4, 8, 12),
-            num_patches=64,
-            netf_width=32,
-            augmentation=Augmentation(turn=True),
-        ),
+        "smoke": smoke(AspRecipe),
     }
     ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "SP": ("asp_scheduler=none",),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
 from napari_virtual_ihc.losses.gan import GanMode  # noqa: TC001
-from napari_virtual_ihc.methods.recipe import Recipe
+from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 from napari_virtual_ihc.networks.init import InitKind  # noqa: TC001
 
 
@@ -62,3 +62,25 @@ class SpectralRecipe(ContrastiveRecipe):
     spectral_norm: bool = Field(default=True, description="Spectral norm on every conv of G, D.")
     ndf: int = Field(default=32, ge=1, description="Channels of the discriminator's first layer.")
     n_layers_d: int = Field(default=5, ge=1, description="Stages of the discriminator.")
+
+
+C = TypeVar("C", bound=ContrastiveRecipe)
+
+
+def smoke(kind: type[C]) -> C:
+    """Return a recipe of ``kind`` so small that it trains in two minutes on two cores."""
+    return kind(
+        n_epochs=3,
+        n_epochs_decay=1,
+        load_size=None,
+        crop_size=64,
+        batch_size=2,
+        ngf=8,
+        n_blocks=2,
+        ndf=8,
+        n_layers_d=2,
+        nce_layers=(0, 4, 8, 12),
+        num_patches=64,
+        netf_width=32,
+        augmentation=Augmentation(turn=True),
+    )

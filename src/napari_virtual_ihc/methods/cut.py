@@ -18,8 +18,7 @@ from napari_virtual_ihc.methods.contrastive import (
     Translation,
     detached,
 )
-from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
-from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
+from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe, smoke
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_virtual_ihc.methods.base import Batch
+    from napari_virtual_ihc.methods.recipe import Recipe
 
 
 class CutRecipe(ContrastiveRecipe):
@@ -60,21 +60,7 @@ class Cut(ContrastiveMethod[CutRecipe]):
     recipe_type: ClassVar[type[Recipe]] = CutRecipe
     presets: ClassVar[Mapping[str, Recipe]] = {
         "paper": CutRecipe(),
-        "smoke": CutRecipe(
-            n_epochs=3,
-            n_epochs_decay=1,
-            load_size=None,
-            crop_size=64,
-            batch_size=2,
-            ngf=8,
-            n_blocks=2,
-            ndf=8,
-            n_layers_d=2,
-            nce_layers=(0, 4, 8, 12),
-            num_patches=64,
-            netf_width=32,
-            augmentation=Augmentation(turn=True),
-        ),
+        "smoke": smoke(CutRecipe),
     }
 
     ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {

@@ -13,10 +13,12 @@ from pydantic import Field
 
 from napari_virtual_ihc.losses.patch_nce import Negatives  # noqa: TC001
 from napari_virtual_ihc.methods.asp import Asp, AspRecipe
-from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
+from napari_virtual_ihc.methods.contrastive_recipe import smoke
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from napari_virtual_ihc.methods.recipe import Recipe
 
 
 class MdclRecipe(AspRecipe):
@@ -50,20 +52,7 @@ class Mdcl(Asp):
     presets: ClassVar[Mapping[str, Recipe]] = {
         "paper": MdclRecipe(),
         "demo": MdclRecipe(**Asp.presets["demo"].model_dump()),
-        "smoke": MdclRecipe(
-            n_epochs=3,
-            n_epochs_decay=1,
-            batch_size=2,
-            crop_size=64,
-            ngf=8,
-            n_blocks=2,
-            ndf=8,
-            n_layers_d=2,
-            nce_layers=(0, 4, 8, 12),
-            num_patches=64,
-            netf_width=32,
-            augmentation=Augmentation(turn=True),
-        ),
+        "smoke": smoke(MdclRecipe),
     }
     ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "inter only": ("nce_negatives=inter", "asp_negatives=inter"),

@@ -14,8 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from napari_virtual_ihc.losses.optimal_transport import Cost, matching_consistency
 from napari_virtual_ihc.losses.similarity import batch_consistency
 from napari_virtual_ihc.methods.contrastive import ContrastiveMethod, Queries, Translation
-from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe
-from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
+from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe, smoke
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_virtual_ihc.methods.base import Batch
+    from napari_virtual_ihc.methods.recipe import Recipe
 
 
 class SimGanRecipe(SpectralRecipe):
@@ -67,20 +67,7 @@ class SimGan(ContrastiveMethod[SimGanRecipe]):
     recipe_type: ClassVar[type[Recipe]] = SimGanRecipe
     presets: ClassVar[Mapping[str, Recipe]] = {
         "paper": SimGanRecipe(),
-        "smoke": SimGanRecipe(
-            n_epochs=3,
-            n_epochs_decay=1,
-            batch_size=2,
-            crop_size=64,
-            ngf=8,
-            n_blocks=2,
-            ndf=8,
-            n_layers_d=2,
-            nce_layers=(0, 4, 8, 12),
-            num_patches=64,
-            netf_width=32,
-            augmentation=Augmentation(turn=True),
-        ),
+        "smoke": smoke(SimGanRecipe),
     }
     ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "w/o CC": ("lambda_cc=0",),
