@@ -219,8 +219,11 @@ def test_real_pictures_in_the_wrong_folder_are_found(bci: Path) -> None:
     shutil.copy(ihc / away, he / names[1])
     shutil.copy(ihc / names[7], ihc / names[1])
     shutil.copy(he / names[9], ihc / names[2])
-    found = kinds(opened(bci, 256, 1.84))
-    assert found[names[1][:-4]] == found[names[2][:-4]] == "stain"
+    data = opened(bci, 256, 1.84)
+    found = {finding.name: finding for finding in data.findings}
+    swapped, pale = found[names[1][:-4]], found[names[2][:-4]]
+    assert (swapped.kind, swapped.consequence) == ("stain", "left out")
+    assert (pale.kind, pale.consequence) == ("stain", "kept")
 
 
 def test_real_swapped_folders_are_told(bci: Path) -> None:

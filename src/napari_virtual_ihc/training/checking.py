@@ -69,7 +69,8 @@ def check_pairs(
     seen, bad = _seen(pairs, looks)
     bad |= {one.pair: wrong for one in seen if (wrong := judge_pair(one, store.mpp, crop))}
     folders, mixed = judge_stains([one for one in seen if one.pair not in bad])
-    bad |= mixed
+    bad |= {pair: finding for pair, finding in mixed.items() if not finding.kept}
+    folders += [finding for finding in mixed.values() if finding.kept]
     left = {one.pair: one for one in seen if one.pair not in bad}
     sides = [[left[pair] for pair in side if pair in left] for side in (train, validation)]
     bad |= judge_duplicates(*sides)

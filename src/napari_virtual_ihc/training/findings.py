@@ -136,7 +136,9 @@ def _blurred(seen: Seen, limit: float) -> Finding | None:
 def judge_stains(pairs: Sequence[Seen]) -> tuple[list[Finding], dict[Pair, Finding]]:
     """Return what is to be said of whole folders, and pairs that show the wrong stain.
 
-    Where most pictures of a folder show the other stain, this is said once and all are kept.
+    Where most pictures of a folder show the other stain, this is said once and all are kept. A
+    single IHC picture that looks like H&E is kept too, for a pale one does; an H&E picture that
+    looks like IHC is not, for no H&E does.
     """
     wrong = {seen.pair: _wrong_stains(seen) for seen in pairs}
     folders = _wrong_folders(wrong)
@@ -178,7 +180,7 @@ def _stain_finding(seen: Seen, wrong: frozenset[str]) -> Finding:
     picture, look = seen.sides[0] if "H&E" in wrong else seen.sides[1]
     side = "H&E" if "H&E" in wrong else "IHC"
     message = f"{picture} stands for {side} but looks like {_STAINS[look.stain]}."
-    return Finding("stain", pair.name, message)
+    return Finding("stain", pair.name, message, kept=side == "IHC")
 
 
 def judge_duplicates(train: Iterable[Seen], validation: Iterable[Seen]) -> dict[Pair, Finding]:
