@@ -22,9 +22,10 @@ from napari_virtual_ihc.widgets.train import TrainController
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SEED, SIDE_PX, MPP, MARKER = 7, 3072, 0.5, "Ki-67"
-PAIRS, PAIR_PX = 60, 256
-STEPS = 300
+SLIDE_SEED, SIDE_PX, MPP, MARKER = 7, 3072, 0.5, "Ki-67"
+PAIRS, PAIR_PX, PAIRS_SEED = 80, 256, 3
+STEPS = 1200
+SWITCHES = {"batch_size": 2}
 WINDOW_PX = 1100, 940
 PATIENCE_S = 1800.0
 
@@ -60,11 +61,14 @@ class Album:
         end = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() > end)
 
-    def take(self, name: str) -> None:
-        """Write a picture of the whole window."""
+    def take(self, name: str, *, whole: bool = False) -> None:
+        """Write a picture of the dock, or of the whole window."""
         self.rest()
         path = self.out / f"train-{name}.png"
-        self.shown.viewer.screenshot(str(path), canvas_only=False, flash=False)
+        if whole:
+            self.shown.viewer.screenshot(str(path), canvas_only=False, flash=False)
+        else:
+            self.shown.dock.grab().save(str(path))
         picture = Image.open(path).convert("RGB")
         small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         small.save(path, optimize=True)
@@ -81,7 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["VIRTUAL_IHC_HOME"] = str(Path(folder) / "home")
         pairs = make_pairs(Path(folder) / "breast-Ki-67")
-        shown = open_window([Phantom(SEED, SIDE_PX, SIDE_PX).he()])
+        shown = open_window([Phantom(SLIDE_SEED, SIDE_PX, SIDE_PX).he()])
         shown.viewer.window.resize(*WINDOW_PX)
         shown.translate.translation.set_live(False)
         album = Album(shown, arguments.out)
@@ -92,7 +96,7 @@ def main() -> None:
 
 def make_pairs(folder: Path) -> Path:
     """Write pairs, a few of which have something wrong with them."""
-    write_pairs(folder, PairPlan(PAIRS, PAIR_PX, SEED, MARKER, MPP))
+    write_pairs(folder, PairPlan(PAIRS, PAIR_PX, PAIRS_SEED, MARKER, MPP))
     first, second, third = sorted((folder / MARKER / "train").iterdir())[:3]
     first.unlink()
     second.write_bytes(second.read_bytes()[:200])
@@ -108,7 +112,7 @@ def fill_in(album: Album, pairs: Path) -> None:
     album.take("empty")
     for name, value in {"data": str(pairs), "mpp": "0.5", "marker": MARKER}.items():
         page.filling.set_field(name, value)
-    page.filling.set_field("preset", "smoke")
+    page.filling.set_field("preset", "demo")
     album.wait(lambda: page.state.check)
     album.take("form")
     page.view.form.switches_fold.set_open(True)
@@ -125,9 +129,13 @@ def watch(album: Album, steps: int) -> None:
     """Train for a while, stop, go on, and find the model on the Translate page."""
     page = album.page
     page.filling.set_field("steps", str(steps))
+    for name, value in SWITCHES.items():
+        page.filling.set_switch(name, value)
+    album.wait(lambda: page.state.ready)
     page.training.start()
-    album.wait(lambda: page.state.row and page.state.row.step > steps // 3)
-    album.wait(lambda: page.state.row.step > steps // 2)
+    album.wait(lambda: page.state.row and (page.state.row.sentence or page.state.row.step))
+    album.wait(lambda: page.state.row.sentence or page.state.row.step > steps // 2)
+    album.wait(lambda: page.state.row.sentence or page.state.detail.samples)
     album.take("running")
     page.training.act("stop")
     album.wait(lambda: page.state.row.state == "stopped")
@@ -150,7 +158,7 @@ def watch(album: Album, steps: int) -> None:
     album.shown.translate.translation.set_model(name)
     album.shown.translate.translation.set_live(True)
     wait_until_settled(album.shown.session)
-    album.take("translate")
+    album.take("translate", whole=True)
 
 
 if __name__ == "__main__":

@@ -381,7 +381,10 @@ def test_what_stands_right_is_not_painted_again(opened_page: Open, runs_dir: Pat
     assert not drawn
 
 
-def test_the_page_fits_the_dock(window: Viewer, opened_page: Open, runs_dir: Path) -> None:
+@pytest.mark.parametrize("method", ["asp", "vsmt", "cyclegan"])
+def test_the_page_fits_the_dock(
+    window: Viewer, opened_page: Open, runs_dir: Path, method: str
+) -> None:
     from napari_virtual_ihc.widgets.dock import TranslateDock
 
     tell_validation(fake_run(runs_dir, "a-run-with-quite-a-long-name", end="failed"), 4, 0.71)
@@ -389,7 +392,8 @@ def test_the_page_fits_the_dock(window: Viewer, opened_page: Open, runs_dir: Pat
     page.view.new.set_open(True)
     for fold in (page.view.form.more, page.view.form.switches_fold):
         fold.set_open(True)
-    for group in (OWN, SHARED, COMMON, "Augmentation", "Magnification"):
+    page.filling.set_field("method", method)
+    for group in page.filling.sheet.groups():
         page.view.form.switches.fold(group).set_open(True)
     spin_until(lambda: False, 0.3)
     translate = TranslateDock(window)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from qtpy.QtGui import QTextCursor
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
@@ -39,13 +40,17 @@ def card_html(card: ModelCard) -> str:
     )
 
 
-def show_html(parent: QWidget, title: str, html: str, accept: str = "") -> bool:
+def show_html(
+    parent: QWidget, title: str, html: str, accept: str = "", *, at_end: bool = False
+) -> bool:
     """Show ``html`` in a dialog until it is closed.
 
     Parameters
     ----------
     accept
         Words of a button beside “Close”.
+    at_end
+        Show the end first.
 
     Returns
     -------
@@ -55,6 +60,8 @@ def show_html(parent: QWidget, title: str, html: str, accept: str = "") -> bool:
     dialog.setWindowTitle(title)
     text = QTextBrowser()
     text.setHtml(html)
+    if at_end:
+        text.moveCursor(QTextCursor.MoveOperation.End)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.reject)
     if accept:

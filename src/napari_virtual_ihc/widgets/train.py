@@ -93,4 +93,5 @@ class TrainController(QObject):
 
     def _on_log_read(self, log: str) -> None:
         row = self.state.row
-        show_html(self.view, f"Log of {row.name}" if row else "Log", log_html(log))
+        title = f"Log of {row.name}" if row else "Log"
+        show_html(self.view, title, log_html(log), at_end=True)

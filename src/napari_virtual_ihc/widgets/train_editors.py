@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Told = Callable[[Any], None]
 
 _LARGEST = 2**31 - 1
-_WIDTH, _WIDE = 96, 132
+_WIDTH, _WIDE = 96, 120
 _LABEL_WIDTH = 50
 _WRONG = "border: 1px solid #ff6b5e;"
 
@@ -66,7 +66,7 @@ class ChoiceEditor:
         )
         for choice in choices:
             self.widget.addItem(as_text(choice), choice)
-        self.widget.setFixedWidth(_WIDTH)
+        self.widget.setFixedWidth(_WIDE)
         self.widget.activated.connect(lambda index: tell(self.widget.itemData(index)))
         keep_from_wheel(self.widget)
 

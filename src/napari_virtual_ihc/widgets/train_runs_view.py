@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.train_model import RunRow, TrainState
 
 _PATH = Qt.ItemDataRole.UserRole
-_MOST_ROWS = 4
+_MOST_ROWS, _SPACING = 4, 2
 ACTIONS = {
     "pause": ("Pause", "Wait after the present step; the state is saved", ("running",)),
     "continue": ("Continue", "Go on", ("paused",)),
@@ -53,6 +53,7 @@ class RunsView(QWidget):
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setSpacing(_SPACING)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.list.currentItemChanged.connect(self._on_current_changed)
         self.buttons = {name: self._button(name) for name in ACTIONS}
@@ -107,7 +108,7 @@ class RunsView(QWidget):
 
     def _fit_height(self) -> None:
         count = min(self.list.count(), _MOST_ROWS)
-        height = sum(self.list.sizeHintForRow(index) for index in range(count))
+        height = sum(self.list.sizeHintForRow(index) + 2 * _SPACING for index in range(count))
         wanted = height + 2 * self.list.frameWidth() + 4
         if self.list.height() != wanted or self.list.maximumHeight() != wanted:
             self.list.setFixedHeight(wanted)

@@ -75,7 +75,20 @@ def size_text(size: int) -> str:
 
 def figure_text(figure: Figure) -> str:
     """Return a validation figure in a few characters."""
-    return f"{words_of(figure.name)} {figure.value:.3g}"
+    return f"{words_of(figure.name)} {number_text(figure.value)}"
+
+
+def number_text(value: float) -> str:
+    """Return three significant digits."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def steps_text(steps: float) -> str:
+    """Return a number of steps in few characters, such as ``150k``."""
+    for unit, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(steps) >= unit:
+            return f"{steps / unit:.3g}{letter}"
+    return f"{steps:.3g}"
 
 
 def words_of(name: str) -> str:

@@ -220,6 +220,7 @@ class TranslatePage(QWidget):
         for widget in (self.live, self.fill, self.draw, self.click, self.view, self.export):
             widget.setEnabled(ready)
         self.card.setEnabled(bool(state.model))
+        self.models.setCurrentIndex(self.models.findData(state.model))
 
     def _show_progress(self, state: TranslateState) -> None:
         done, total = (
