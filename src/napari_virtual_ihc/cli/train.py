@@ -132,9 +132,8 @@ def runs(
     """List trainings, their state and the time left."""
     from napari_virtual_ihc.jobs import job as jobs
     from napari_virtual_ihc.provenance import stamp
-    from napari_virtual_ihc.settings import load_settings
 
-    found = [_summary(job.run) for job in jobs.find(folder or load_settings().runs_dir)]
+    found = [_summary(job.run) for job in (jobs.find(folder) if folder else jobs.find_all())]
     if as_json:
         emit(stamp("virtual-ihc/runs/1", "runs") | {"runs": found}, True)
         return

@@ -14,6 +14,7 @@ import psutil
 from napari_virtual_ihc.errors import JobError
 from napari_virtual_ihc.jobs.process import ProcessIdentity
 from napari_virtual_ihc.jobs.run_folder import RunFolder, State
+from napari_virtual_ihc.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,6 +144,13 @@ def find(runs_dir: Path) -> list[Job]:
         return []
     found = [RunFolder(folder) for folder in runs_dir.iterdir() if _is_run(RunFolder(folder))]
     return [Job(run) for run in sorted(found, key=_age)]
+
+
+def find_all() -> list[Job]:
+    """Return the jobs that the settings know: those of the runs folder, then those elsewhere."""
+    settings = load_settings()
+    elsewhere = [Job(RunFolder(path)) for path in settings.other_runs if path.is_dir()]
+    return [*find(settings.runs_dir), *elsewhere]
 
 
 def _is_run(run: RunFolder) -> bool:

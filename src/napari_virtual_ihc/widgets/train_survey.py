@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psutil
 
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.jobs.job import Job, find
+from napari_virtual_ihc.jobs.job import Job, find_all
 from napari_virtual_ihc.jobs.run_folder import RunFolder
-from napari_virtual_ihc.settings import load_settings
 from napari_virtual_ihc.widgets.train_curves import Curves
 from napari_virtual_ihc.widgets.train_model import RunDetail, RunRow
 from napari_virtual_ihc.widgets.train_standing import Standing
@@ -46,7 +45,7 @@ class Survey:
     def look(self, chosen: str, cancelled: Callable[[], bool]) -> Look:
         """Return all runs, newest first, and more about the chosen one."""
         with self._turn:
-            rows = tuple(self._row(job.run) for job in all_jobs())
+            rows = tuple(self._row(job.run) for job in find_all())
             return Look(rows, self._detail(Path(chosen), cancelled) if chosen else None)
 
     def _row(self, run: RunFolder) -> RunRow:
@@ -84,13 +83,6 @@ class Survey:
             curves.runs_on,
             run.control().priority or _settings(run).get("gpu_priority", "training"),
         )
-
-
-def all_jobs() -> list[Job]:
-    """Return the jobs in the runs folder, and those elsewhere that the settings name."""
-    settings = load_settings()
-    elsewhere = [Job(RunFolder(path)) for path in settings.other_runs if path.is_dir()]
-    return [*find(settings.runs_dir), *elsewhere]
 
 
 def row_of(run: RunFolder, standing: Standing) -> RunRow:
