@@ -163,6 +163,7 @@ def test_generator_gradients_are_published_when_computed_as_published(
         return [network.features(part, taps_of(case.args), whole=whole) for part in parts]
 
     monkeypatch.setattr(method, "_run", one_by_one)
+
     def torch_instance_norm(norm: FreezableInstanceNorm, x: Tensor) -> Tensor:
         return F.instance_norm(x, eps=norm.eps)
 
