@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 from napari_virtual_ihc.cli.app import build_app
 from napari_virtual_ihc.errors import UsageError, VirtualIhcError
 from napari_virtual_ihc.methods.recipe import Recipe
+from napari_virtual_ihc.training.findings import Finding
+from napari_virtual_ihc.widgets.train_checks import check_data, findings_html
 from napari_virtual_ihc.widgets.train_form import (
+    CheckWish,
     TrainForm,
     check_wish,
     command,
@@ -20,6 +23,7 @@ from napari_virtual_ihc.widgets.train_form import (
     run_folder,
     save_form,
 )
+from napari_virtual_ihc.widgets.train_model import DataCheck
 
 
 def _complete() -> TrainForm:
@@ -110,3 +114,22 @@ def test_a_damaged_form_is_told() -> None:
     form_file().write_text("{")
     with pytest.raises(VirtualIhcError, match=r"train-form\.json"):
         load_form()
+
+
+def test_findings_are_listed_by_kind_with_what_happens() -> None:
+    wish = CheckWish("/pairs", 0.25, "HER2", 512)
+    findings = (
+        Finding("blank", "a", "a.png shows <nothing>."),
+        Finding("split", "validation", "Names do not tell slides.", kept=True),
+    )
+    html = findings_html(DataCheck(wish, findings=findings))
+    assert "blank, left out (1)" in html
+    assert "split, kept (1)" in html
+    assert "a.png shows &lt;nothing&gt;." in html
+
+
+def test_a_check_that_fails_is_one_sentence(tmp_path: Path) -> None:
+    wish = CheckWish(str(tmp_path / "absent"), 0.25, "HER2", 512)
+    check = check_data(wish, lambda *_: None)
+    assert "absent" in check.error
+    assert not check.findings

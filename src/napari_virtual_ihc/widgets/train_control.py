@@ -52,6 +52,7 @@ class Training(QObject):
         super().__init__()
         self.form, self.state = form, state
         self._doing: Work[Any] | None = None
+        self._waiting: Callable[[], None] | None = None
         self.watch = Watch(lambda: self.state.chosen)
         self.watch.looked.connect(self._on_looked)
         self.watch.failed.connect(self._on_failed)
@@ -93,12 +94,17 @@ class Training(QObject):
     def close(self) -> None:
         """Watch no more; the runs go on."""
         self.watch.close()
+        self._waiting = None
         if self._doing is not None:
             self._doing.cancel()
 
     def _do(self, function: Callable[[], T], activity: str, done: Callable[[T], None]) -> None:
-        """Do something to a run, away from the window, one thing at a time."""
+        """Do something to a run, away from the window, one thing after the other.
+
+        What is asked for while something is being done waits; only the last of it is kept.
+        """
         if self._doing is not None:
+            self._waiting = partial(self._do, function, activity, done)
             return
         self.state.error = ""
         self.state.activity = activity
@@ -110,6 +116,9 @@ class Training(QObject):
     def _end(self) -> None:
         self._doing = None
         self.state.activity = ""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting()
 
     def _on_done(self, _result: object) -> None:
         self._end()

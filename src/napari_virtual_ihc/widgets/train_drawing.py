@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
 _HEIGHT, _NARROWEST = 78, 100
-_LEFT_WIDTH, _BOTTOM_HEIGHT = 36, 16
+_LEFT_WIDTH, _BOTTOM_HEIGHT, _MARGIN = 42, 16, 4
 _LOSS, _FIGURE = "#4aa3df", "#e69f00"
 _FONT_PT = 7
 
@@ -64,7 +64,7 @@ def make_drawing(*, judges: bool) -> Drawing:
     left, bottom = pyqtgraph.AxisItem("left"), _step_axis()
     whole = pyqtgraph.GraphicsWidget()
     grid = QGraphicsGridLayout(whole)
-    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setContentsMargins(0, _MARGIN, _MARGIN, 0)
     grid.setSpacing(0)
     for item, row, column in ((left, 0, 0), (box, 0, 1), (bottom, 1, 1)):
         grid.addItem(item, row, column)
