@@ -11,40 +11,26 @@ so that a stopped call goes on where it was. On two CPU cores it takes about an 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
+from phantom_judge import MARKER, MPP, demo_phantom, judge, places, write_all_truth
+from train_runs import train_or_resume
 
-from napari_virtual_ihc.jobs.run_folder import RunFolder
-from napari_virtual_ihc.measures.dab_agreement import DabAgreement
 from napari_virtual_ihc.models.card import ValidationFigure
 from napari_virtual_ihc.models.folder import Model, load_model, save_model
 from napari_virtual_ihc.models.library import bundled_folder
-from napari_virtual_ihc.slides.phantom.pair_truth import read_squares, write_window_truth
-from napari_virtual_ihc.slides.phantom.pairs import Place, write_picture
-from napari_virtual_ihc.slides.phantom.phantom import Phantom
-from napari_virtual_ihc.slides.phantom.windows import choose_windows
-from napari_virtual_ihc.stains.dab import DEFAULT_DAB, dab_density
-from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
-from napari_virtual_ihc.translation.translator import Translator
+from napari_virtual_ihc.slides.phantom.pair_truth import read_squares
+from napari_virtual_ihc.slides.phantom.pairs import write_picture
 
 if TYPE_CHECKING:
+    from napari_virtual_ihc.measures.dab_agreement import DabAgreement
     from napari_virtual_ihc.slides.phantom.truth import Squares
 
-MARKER = "Ki-67"
-MPP = 0.5
-SLIDE_PX = 8192
 PAIR_PX = 384
 TRAIN_SEEDS = range(100, 148)
-UNSEEN_SEEDS = range(400, 408)
-TILES_PER_SEED = 10
-TILE_PX = 512
 STEPS = "2400"
 MODELS = {"demo": "asp", "demo-mdcl": "mdcl"}
 """Name in the package → method."""
@@ -52,18 +38,6 @@ HONEST = "Trained on synthetic tissue: shows the machinery, not biology."
 PAIRS_PER_SEED = 7
 TUMOUR_SHARE = 0.65
 GLASS_IN = 242
-
-
-def demo_phantom(seed: int) -> Phantom:
-    """Return the phantom of a seed at the demo's size and scale."""
-    return Phantom(seed, SLIDE_PX, SLIDE_PX, MPP, MARKER)
-
-
-def places(seed: int, count: int, side: int, tumour: float) -> list[Place]:
-    """Return places on a demo phantom, a share ``tumour`` of them rich in tumour."""
-    phantom = demo_phantom(seed)
-    chosen = choose_windows(phantom, count, side, tumour)
-    return [Place(phantom, y, x, side) for y, x in chosen]
 
 
 def write_seed(root: Path, seed: int, count: int) -> int:
@@ -82,60 +56,6 @@ def write_pairs(root: Path, seeds: range, count: int, processes: int) -> int:
     with ProcessPoolExecutor(processes) as pool:
         jobs = [pool.submit(write_seed, root, seed, count) for seed in seeds]
         return sum(job.result() for job in jobs)
-
-
-def evaluation_tiles(seed: int) -> list[Place]:
-    """Return the tiles of an unseen phantom that are judged: rich in tumour, on the tile grid."""
-    return places(seed, TILES_PER_SEED, TILE_PX, 1.0)
-
-
-def write_truth(folder: Path, seed: int) -> None:
-    """Write per square the truth, the ideal reader and hematoxylin, and true positivity."""
-    phantom = demo_phantom(seed)
-    ihc = phantom.ihc("same")
-    for tile in evaluation_tiles(seed):
-        box = (tile.y, tile.x, TILE_PX, TILE_PX)
-        positive = dab_density(tile.cut(ihc)) >= DEFAULT_DAB.threshold
-        write_window_truth(folder / f"{tile.name}.npz", phantom, box, positive=positive)
-
-
-def write_all_truth(folder: Path, processes: int) -> None:
-    """Write the truth of all unseen phantoms."""
-    with ProcessPoolExecutor(processes) as pool:
-        for job in [pool.submit(write_truth, folder, seed) for seed in UNSEEN_SEEDS]:
-            job.result()
-
-
-def judge_seed(model_folder: Path, truth: Path, seed: int) -> DabAgreement:
-    """Translate the judged tiles of one unseen phantom as the product does; compare with truth."""
-    agreement = DabAgreement(MPP, DEFAULT_DAB.name, where="tumour, unseen phantoms")
-    slide = demo_phantom(seed).he()
-    translator = Translator(load_model(model_folder), slide, device="cpu", tile=TILE_PX)
-    for tile in evaluation_tiles(seed):
-        positive = dab_density(virtual_tile(translator, tile)) >= DEFAULT_DAB.threshold
-        with np.load(truth / f"{tile.name}.npz") as facts:
-            agreement.update(positive, facts["positive"], facts["tumour"])
-    return agreement
-
-
-def judge(model_folder: Path, truth: Path, processes: int) -> list[ValidationFigure]:
-    """Return the figures of a model on all unseen phantoms."""
-    with ProcessPoolExecutor(processes) as pool:
-        jobs = [pool.submit(judge_seed, model_folder, truth, seed) for seed in UNSEEN_SEEDS]
-        agreement, *others = [job.result() for job in jobs]
-    for other in others:
-        agreement.merge(other)
-    statistics = load_model(model_folder).card.default_statistics
-    return figures(agreement, read_squares(truth), statistics)
-
-
-def virtual_tile(translator: Translator, tile: Place) -> np.ndarray:
-    """Return the virtual IHC of a tile, (TILE_PX, TILE_PX, 3) uint8."""
-    address = TileAddress(0, tile.y // TILE_PX, tile.x // TILE_PX)
-    made = translator.produce([address], preview=lambda *_: None, cancelled=lambda: False)[address]
-    if isinstance(made, TileFailure):
-        raise SystemExit(f"Tile {address} failed: {made.reason}")
-    return np.ascontiguousarray(made[..., :3])
 
 
 def figures(agreement: DabAgreement, squares: Squares, statistics: str) -> list[ValidationFigure]:
@@ -196,7 +116,9 @@ def main() -> None:
     if only in (None, "judge"):
         for name in MODELS:
             model = work / name / "model"
-            found = judge(model, work / "truth", arguments.processes)
+            agreement = judge(model, work / "truth", arguments.processes).agreement
+            statistics = load_model(model).card.default_statistics
+            found = figures(agreement, read_squares(work / "truth"), statistics)
             for figure in found:
                 print(f"{figure.name:24} {figure.value:8.4f}  n={figure.n}  {figure.protocol}")
             print(install(name, work / name, found))
@@ -204,27 +126,10 @@ def main() -> None:
 
 def train(method: str, pairs: Path, run: Path) -> None:
     """Run a training as a user would, or go on with it, unless it is finished."""
-    words = ["resume", str(run)]
-    if not (run / "run.json").exists():
-        words = ["train", "--method", method, "--preset", "demo", "--mpp", str(MPP)]
-        words += [
-            "--steps",
-            STEPS,
-            "--precision",
-            "32-true",
-            "--marker",
-            MARKER,
-            "--data",
-            str(pairs),
-            "--out",
-            str(run),
-        ]
-        words += ["--tissue", "synthetic (phantom)", "--licence", "BSD-3-Clause", "--note", HONEST]
-    elif RunFolder.open(run).state() == "finished":
-        return
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
-    start = "from napari_virtual_ihc.cli import main; main()"
-    subprocess.run([sys.executable, "-c", start, *words], check=True, env=environment)
+    words = ["--method", method, "--preset", "demo", "--steps", STEPS, "--precision", "32-true"]
+    words += ["--data", str(pairs), "--mpp", str(MPP), "--marker", MARKER, "--note", HONEST]
+    words += ["--tissue", "synthetic (phantom)", "--licence", "BSD-3-Clause"]
+    train_or_resume(run, words)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,11 @@ from napari_virtual_ihc.losses.adaptive_nce import (
     Scheduler,
     adaptive_patch_nce,
 )
-from napari_virtual_ihc.losses.gaussian_pyramid import WEIGHTS, pyramid_l1, pyramid_l2
 from napari_virtual_ihc.methods.contrastive import (
     ContrastiveMethod,
     Translation,
 )
-from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe, smoke
+from napari_virtual_ihc.methods.contrastive_recipe import PyramidRecipe, smoke
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.methods.base import Batch
 
 
-class AspRecipe(SpectralRecipe):
+class AspRecipe(PyramidRecipe):
     """Switches of ASP; the defaults are the published launchers' (30 + 10 epochs, 1/10/10/10)."""
 
     lambda_nce: float = Field(default=10.0, ge=0, description="Weight of PatchNCE.")
@@ -48,14 +47,6 @@ class AspRecipe(SpectralRecipe):
     )
     lambda_gp: float = Field(
         default=10.0, ge=0, description="Weight of the Gaussian pyramid; 0 is 'w/o GP'."
-    )
-    gp_norm: Literal["l1", "l2"] = Field(
-        default="l1",
-        description="Distance of the pyramid: the paper's L1, or L2, whose minimum is the mean of "
-        "what cannot be told; for pairs of the same section.",
-    )
-    gp_weights: tuple[float, ...] = Field(
-        default=WEIGHTS, description="Weight of each pyramid level, full resolution first."
     )
 
 
@@ -130,9 +121,7 @@ class Asp(ContrastiveMethod[AspRecipe]):
             asp = self._adaptive(queries.fake, translation.ihc_maps, batch)
             terms["ASP"] = asp * recipe.lambda_asp
         if recipe.lambda_gp:
-            distance = pyramid_l1 if recipe.gp_norm == "l1" else pyramid_l2
-            pyramid = distance(translation.fake, batch.ihc, recipe.gp_weights)
-            terms["GP"] = pyramid * recipe.lambda_gp
+            terms["GP"] = recipe.pyramid(translation.fake, batch.ihc) * recipe.lambda_gp
         return terms
 
     @property

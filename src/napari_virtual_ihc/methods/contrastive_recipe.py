@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import Field
 
 from napari_virtual_ihc.losses.gan import GanMode  # noqa: TC001
+from napari_virtual_ihc.losses.gaussian_pyramid import WEIGHTS, pyramid_l1, pyramid_l2
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 from napari_virtual_ihc.networks.init import InitKind  # noqa: TC001
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ContrastiveRecipe(Recipe):
@@ -62,6 +66,24 @@ class SpectralRecipe(ContrastiveRecipe):
     spectral_norm: bool = Field(default=True, description="Spectral norm on every conv of G, D.")
     ndf: int = Field(default=32, ge=1, description="Channels of the discriminator's first layer.")
     n_layers_d: int = Field(default=5, ge=1, description="Stages of the discriminator.")
+
+
+class PyramidRecipe(SpectralRecipe):
+    """How methods with a Gaussian pyramid loss measure it."""
+
+    gp_norm: Literal["l1", "l2"] = Field(
+        default="l1",
+        description="Distance of the pyramid: the papers' L1, or L2, whose minimum is the mean of "
+        "what cannot be told; for pairs of the same section.",
+    )
+    gp_weights: tuple[float, ...] = Field(
+        default=WEIGHTS, description="Weight of each pyramid level, full resolution first."
+    )
+
+    def pyramid(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Return the distance of two batches of pictures, not yet weighted by λ."""
+        distance = pyramid_l1 if self.gp_norm == "l1" else pyramid_l2
+        return distance(fake, real, self.gp_weights)
 
 
 C = TypeVar("C", bound=ContrastiveRecipe)

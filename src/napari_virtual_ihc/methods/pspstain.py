@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import torch
 
-from napari_virtual_ihc.losses.gaussian_pyramid import pyramid_l1
 from napari_virtual_ihc.losses.multiscale_ssim import multiscale_ssim
 from napari_virtual_ihc.losses.protein_awareness import protein_awareness
 from napari_virtual_ihc.losses.prototype_consistency import prototype_consistency
@@ -89,7 +88,7 @@ class PspStain(ContrastiveMethod[PspStainRecipe]):
             queries = self.encode_queries(translation)
             terms |= self.input_contrasts(queries, translation, batch, recipe.lambda_nce)
         if recipe.lambda_gp:
-            terms["GP"] = pyramid_l1(fake, real, recipe.gp_weights) * recipe.lambda_gp
+            terms["GP"] = recipe.pyramid(fake, real) * recipe.lambda_gp
         if recipe.lambda_ssim:
             likeness = multiscale_ssim((fake + 1) / 2, (real + 1) / 2, recipe.ssim_weights)
             terms["SSIM"] = (1 - likeness) * recipe.lambda_ssim

@@ -8,10 +8,9 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from napari_virtual_ihc.losses.focal_density import FocalDensity, FodInput
-from napari_virtual_ihc.losses.gaussian_pyramid import WEIGHTS as GP_WEIGHTS
 from napari_virtual_ihc.losses.multiscale_ssim import WEIGHTS as SSIM_WEIGHTS
 from napari_virtual_ihc.losses.multiscale_ssim import smallest_side
-from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe
+from napari_virtual_ihc.methods.contrastive_recipe import PyramidRecipe
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 from napari_virtual_ihc.networks.segmentation_unet import (
     Five,
@@ -66,7 +65,7 @@ class PspStainPriorRecipe(DensityRecipe):
     dropout: Shares = Field(default=_UNET.dropout, description="Dropout of the five stages.")
 
 
-class PspStainRecipe(DensityRecipe, SpectralRecipe):
+class PspStainRecipe(DensityRecipe, PyramidRecipe):
     """Switches of PSPStain; the defaults are the published launcher's (80 epochs, batch 4)."""
 
     n_epochs: int = Field(default=80, ge=1, description="Epochs at the full learning rate.")
@@ -77,9 +76,6 @@ class PspStainRecipe(DensityRecipe, SpectralRecipe):
     nce_idt: bool = Field(default=False, description="Also contrast real IHC with its translation.")
     lambda_gp: float = Field(
         default=10.0, ge=0, description="Weight of the Gaussian pyramid; 0 is 'w/o GP'."
-    )
-    gp_weights: tuple[float, ...] = Field(
-        default=GP_WEIGHTS, description="Weight of each pyramid level, full resolution first."
     )
     ssim_weights: tuple[float, ...] = Field(
         default=SSIM_WEIGHTS,

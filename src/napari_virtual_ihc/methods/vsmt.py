@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from napari_virtual_ihc.losses.distillation import feature_distance
 from napari_virtual_ihc.losses.gan import discriminator_loss, gan_loss
-from napari_virtual_ihc.losses.gaussian_pyramid import pyramid_l1
 from napari_virtual_ihc.losses.statistics import variance_constraint
 from napari_virtual_ihc.losses.structure_contrast import structure_contrast
 from napari_virtual_ihc.methods.contrastive import (
@@ -205,7 +204,7 @@ class Vsmt(ContrastiveMethod[VsmtRecipe]):
             nce = self.contrast("NCE_guided", queries, translation.he_maps, batch)
             terms["FG_NCE"] = recipe.lambda_nce_guided * nce
         if recipe.lambda_gp_guided:
-            terms["FG_GP"] = recipe.lambda_gp_guided * pyramid_l1(guided, batch.ihc)
+            terms["FG_GP"] = recipe.lambda_gp_guided * recipe.pyramid(guided, batch.ihc)
         return terms
 
     def _generator_step(
@@ -228,7 +227,7 @@ class Vsmt(ContrastiveMethod[VsmtRecipe]):
             weight = recipe.guide_weight(batch.step, pictures)
             terms["guide"] = weight * self._distance(translation)
         if recipe.lambda_gp:
-            terms["GP"] = recipe.lambda_gp * pyramid_l1(translation.fake, batch.ihc)
+            terms["GP"] = recipe.lambda_gp * recipe.pyramid(translation.fake, batch.ihc)
         if recipe.lambda_std:
             terms["std"] = variance_constraint(translation.fake, batch.ihc, recipe.lambda_std)
         return terms

@@ -8,13 +8,13 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from napari_virtual_ihc.losses.distillation import guidance_ramp, guidance_weight
-from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe
+from napari_virtual_ihc.methods.contrastive_recipe import PyramidRecipe
 
 _STRIDE = 4
 """Image pixels per feature pixel, of the generator's residual blocks and the task networks."""
 
 
-class VsmtRecipe(SpectralRecipe):
+class VsmtRecipe(PyramidRecipe):
     """Switches of VSMT; the defaults are the published code's (60 + 10 epochs)."""
 
     n_epochs: int = Field(default=60, ge=1, description="Epochs at the full learning rate.")
