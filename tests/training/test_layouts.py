@@ -153,3 +153,48 @@ def test_all_suffixes_are_found_recursively(tmp_path: Path) -> None:
 )
 def test_slides_are_read_from_names(stem: str, slide: str | None) -> None:
     assert slide_of(stem) == slide
+
+
+@pytest.mark.parametrize(
+    ("marker", "endings"),
+    [
+        ("HER2", ("_HE", "_IHC-HER2")),
+        ("unknown", ("_HE", "_IHC-HER2")),
+        ("Ki-67", ("_h&e", "_Ki67")),
+        ("ER", ("_HE", "_IHC")),
+    ],
+)
+def test_one_folder_is_told_apart_by_how_names_end(
+    tmp_path: Path, pairs: Path, marker: str, endings: tuple[str, str]
+) -> None:
+    for ending, folder in zip(endings, ("HE", "IHC"), strict=True):
+        for stem in ("tile0", "tile1", "tile2"):
+            (tmp_path / "set").mkdir(exist_ok=True)
+            shutil.copy(pairs / folder / f"{stem}.png", tmp_path / f"set/7_{stem}{ending}.png")
+    shutil.copy(pairs / "IHC/tile0.png", tmp_path / "set/7_tile0_virtualHER2.png")
+    shutil.copy(pairs / "HE/tile3.png", tmp_path / f"set/7_tile3{endings[0]}.png")
+    layout = detect(tmp_path / "set", marker)
+    assert layout.sides[0].endings == endings
+    data = opened(tmp_path / "set", marker)
+    assert sorted(p.name for p in (*data.train, *data.validation)) == [
+        "7_tile0",
+        "7_tile1",
+        "7_tile2",
+    ]
+    assert {finding.kind for finding in data.findings} >= {"unpaired"}
+    he, ihc = load(data.train[0], None)
+    assert not np.array_equal(he, ihc)
+
+
+def test_endings_keep_a_split_and_refuse_what_they_do_not_tell(tmp_path: Path, pairs: Path) -> None:
+    for split, stem in (("train", "tile0"), ("train", "tile1"), ("val", "tile2")):
+        for ending, folder in (("_HE", "HE"), ("_IHC", "IHC")):
+            place = tmp_path / split
+            place.mkdir(exist_ok=True)
+            shutil.copy(pairs / folder / f"{stem}.png", place / f"{stem}{ending}.png")
+    data = opened(tmp_path)
+    assert [pair.name for pair in data.validation] == ["tile2"]
+    for file in (tmp_path / "train").glob("*_IHC.png"):
+        file.rename(file.with_name(file.name.replace("_IHC", "_PR")))
+    with pytest.raises(DataError, match="no known layout"):
+        detect(tmp_path, "ER")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_virtual_ihc.errors import DataError
@@ -10,10 +11,10 @@ from napari_virtual_ihc.training.pictures import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff"})
 SIDE_BY_SIDE = "side by side"
+ENDINGS = "one folder, *_HE and *_IHC"
 Split = Literal["train", "validation"]
 _NEST = "TrainValAB"
 _DEEPEST = 3
@@ -40,16 +41,19 @@ class Side:
     he, ihc
         Folders of H&E and IHC pictures, paired by stem; one folder where both are side by side
         in one picture.
+    endings
+        What stems end with, H&E and IHC, where one folder holds both as files of their own.
     """
 
     split: Split | None
     he: Path
     ihc: Path
+    endings: tuple[str, str] = ("", "")
 
     @property
     def side_by_side(self) -> bool:
         """Whether the left half of each picture is H&E, and the right one its IHC."""
-        return self.he == self.ihc
+        return self.he == self.ihc and not any(self.endings)
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,11 @@ def detect(root: Path, marker: str) -> Layout:
 
     Known are MIST and ASP (``trainA, trainB``, with ``valA, valB`` or ``testA, testB``), BCI
     (``HE/train, IHC/train`` with ``test``), ``A/train, B/train``, TDKStain (``train_HE,
-    train_IHC``), pix2pix (``train/NAME.png``, H&E left, IHC right) and two folders, ``HE`` and
-    one named after the marker or ``IHC``. They may lie in a folder named after the marker, in
-    ``TrainValAB``, or in the only folder there is. Letter case and dashes do not matter, and
-    only names below ``root`` are looked at.
+    train_IHC``), pix2pix (``train/NAME.png``, H&E left, IHC right), two folders, ``HE`` and one
+    named after the marker or ``IHC``, and one folder with ``NAME_HE.png`` and ``NAME_IHC.png``
+    (or ``NAME_MARKER``, ``NAME_IHC-MARKER``), whole or in ``train`` and ``val``. They may lie in
+    a folder named after the marker, in ``TrainValAB``, or in the only folder there is. Letter case
+    and dashes do not matter, and only names below ``root`` are looked at.
 
     Raises
     ------
@@ -81,8 +86,8 @@ def detect(root: Path, marker: str) -> Layout:
     if found is None:
         raise DataError(
             f"{root} holds no known layout of pairs: trainA and trainB; HE/train and IHC/train; "
-            f"A/train and B/train; train_HE and train_IHC; HE and {marker} (or IHC); or train "
-            "with pictures that show H&E and IHC side by side."
+            f"A/train and B/train; train_HE and train_IHC; HE and {marker} (or IHC); train with "
+            "pictures that show H&E and IHC side by side; or pictures named *_HE and *_IHC."
         )
     return found
 
@@ -94,6 +99,8 @@ def _below(root: Path, marker: str, depth: int) -> Layout | None:
                 return Layout(name, sides)
         if sides := _side_by_side(nest):
             return Layout(SIDE_BY_SIDE, sides)
+        if sides := _by_endings(nest, marker):
+            return Layout(ENDINGS, sides)
     folders = _folders(root)
     return _below(folders[0], marker, depth - 1) if len(folders) == 1 and depth > 0 else None
 
@@ -129,14 +136,45 @@ def _side(
 
 
 def _side_by_side(nest: Path) -> tuple[Side, ...]:
-    train = _folder(nest, "train")
+    train, held_out = _split_folders(nest)
     if train is None or not _twice_as_wide(train):
         return ()
-    others = [folder for word in _HELD_OUT if (folder := _folder(nest, word))]
     return (
         Side("train", train, train),
-        *[Side("validation", folder, folder) for folder in others[:1]],
+        *[Side("validation", folder, folder) for folder in held_out],
     )
+
+
+def _split_folders(nest: Path) -> tuple[Path | None, list[Path]]:
+    """Return the folder of training pictures, and that of held-out ones where there is one."""
+    others = [folder for word in _HELD_OUT if (folder := _folder(nest, word))]
+    return _folder(nest, "train"), others[:1]
+
+
+def _by_endings(nest: Path, marker: str) -> tuple[Side, ...]:
+    """Return the sides of one folder, or of its splits, where endings tell H&E from IHC."""
+    train, held_out = _split_folders(nest)
+    places: list[tuple[Split | None, Path]] = [(None, nest)]
+    if train is not None:
+        places = [("train", train), *[("validation", folder) for folder in held_out]]
+    found = [(split, folder, _endings(folder, marker)) for split, folder in places]
+    if not found[0][-1]:
+        return ()
+    return tuple(Side(split, folder, folder, ends) for split, folder, ends in found if ends)
+
+
+def _endings(folder: Path, marker: str) -> tuple[str, str] | None:
+    """Return how the stems of H&E and of IHC end; None where they do not tell them apart.
+
+    An IHC ends with the marker, ``IHC``, or both; else the one ending that begins with ``IHC``.
+    """
+    stems = [Path(name).name for name in pictures(folder)]
+    ends = sorted({stem[stem.rindex("_") :] for stem in stems if "_" in stem[1:]})
+    he = [end for end in ends if _plain(end) == "he"]
+    named = {_plain(f"IHC{marker}"), _plain(marker), "ihc"}
+    ihc = [end for end in ends if _plain(end) in named]
+    ihc = ihc or [end for end in ends if _plain(end).startswith("ihc")]
+    return (he[0], ihc[0]) if len(he) == len(ihc) == 1 else None
 
 
 def _twice_as_wide(folder: Path) -> bool:

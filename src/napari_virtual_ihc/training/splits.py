@@ -41,10 +41,10 @@ def slides_of(pairs: Iterable[Pair]) -> set[str] | None:
 
 
 def _pairs(side: Side, findings: list[Finding]) -> list[Pair]:
-    he = _by_name(side.he, findings)
+    he = _by_name(side.he, side.endings[0], findings)
     if side.side_by_side:
         return [Pair(n, Picture(f, "left"), Picture(f, "right")) for n, f in he.items()]
-    ihc = _by_name(side.ihc, findings)
+    ihc = _by_name(side.ihc, side.endings[1], findings)
     for name in sorted(he.keys() ^ ihc.keys()):
         lonely, missing = (he[name], side.ihc) if name in he else (ihc[name], side.he)
         sentence = f"{lonely} has no counterpart of the same name in {missing}."
@@ -52,10 +52,13 @@ def _pairs(side: Side, findings: list[Finding]) -> list[Pair]:
     return [Pair(n, Picture(he[n]), Picture(ihc[n])) for n in he if n in ihc]
 
 
-def _by_name(folder: Path, findings: list[Finding]) -> dict[str, Path]:
-    """Return one file for each name, and report the others of that name."""
+def _by_name(folder: Path, ending: str, findings: list[Finding]) -> dict[str, Path]:
+    """Return one file for each name without its ending, and report the others of that name."""
     found = {}
-    for name, (first, *others) in pictures(folder).items():
+    for stem, (first, *others) in pictures(folder).items():
+        if not stem.endswith(ending):
+            continue
+        name = stem.removesuffix(ending)
         found[name] = first
         for other in others:
             sentence = f"{other} has the name of {first.name}."
