@@ -47,6 +47,9 @@ def train(
     precision: Annotated[str, typer.Option(help=_PRECISION)] = "auto",
     gpu_priority: Annotated[str, typer.Option(help=_PRIORITY)] = "training",
     finish_with: Annotated[str, typer.Option(help=_FINISH)] = "last",
+    checkpoint_steps: Annotated[
+        int, typer.Option(min=1, help="Steps between checkpoints; also one every five minutes.")
+    ] = 1000,
     registered: Annotated[
         bool, typer.Option("--registered", help="The IHC was registered onto the H&E.")
     ] = False,
@@ -83,6 +86,7 @@ def train(
             "precision": precision,
             "gpu_priority": gpu_priority,
             "finish_with": finish_with,
+            "checkpoint_steps": checkpoint_steps,
         }
     )
     _quieten()
