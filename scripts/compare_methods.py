@@ -48,6 +48,7 @@ OWN: dict[str, dict[str, object]] = {
     "pyramidp2p": {"lr": 5e-4},
     "cyclegan": {"lr": 5e-4},
     "pspstain": {"lambda_gp": 200},
+    "sim-gan": {"lambda_mc": 500},
     "vsmt": {
         "lambda_gan": 0.5,
         "lambda_nce": 0.2,

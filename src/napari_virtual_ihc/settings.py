@@ -21,12 +21,19 @@ def home() -> Path:
     return Path(given) if given else Path(platformdirs.user_data_dir("napari-virtual-ihc"))
 
 
+def _cache_home() -> Path:
+    """Return the system's place for caches, or that below ``VIRTUAL_IHC_HOME``."""
+    if "VIRTUAL_IHC_HOME" in os.environ:
+        return home() / "cache"
+    return Path(platformdirs.user_cache_dir("napari-virtual-ihc"))
+
+
 class Settings(BaseModel):
     """User settings; byte counts are bytes, folders are absolute."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cache_dir: Path = Field(default_factory=lambda: home() / "cache")
+    cache_dir: Path = Field(default_factory=lambda: _cache_home())
     cache_disk_bytes: int = Field(default=2_000_000_000, ge=0)
     cache_memory_bytes: int = Field(default=512_000_000, ge=1_000_000)
     library_dirs: tuple[Path, ...] = Field(default_factory=lambda: (home() / "models",))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_virtual_ihc.cli.output import emit, progress, say
+from napari_virtual_ihc.cli.output import emit, progress, require_mpp, say
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.training.data import PairFolder
@@ -26,6 +26,7 @@ def data(
     from napari_virtual_ihc.provenance import stamp
     from napari_virtual_ihc.training.data import PairFolder
 
+    require_mpp(mpp)
     with progress("checking pairs") as report:
         opened = PairFolder.open(folder, mpp=mpp, marker=marker, crop=crop, report=report)
     summary = opened.summary()

@@ -20,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """List the bundled model and those of the library folders, damaged ones with the reason."""
+    """List the bundled models and those of the library folders, damaged ones with the reason."""
     from napari_virtual_ihc.models.library import Library
     from napari_virtual_ihc.provenance import stamp
 
@@ -70,15 +70,21 @@ def import_model(
     library: Annotated[Path | None, typer.Option(help="Library folder to write into.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a checkpoint of CUT, ASP, MDCL, PSPStain, VSMT, CycleGAN or pix2pix code."""
+    """Import a generator trained by the published code of a GAN method; `methods` lists them."""
     from napari_virtual_ihc.errors import UsageError
     from napari_virtual_ihc.models.card import read_card
     from napari_virtual_ihc.models.importing import ImportFacts, import_checkpoint
+    from napari_virtual_ihc.models.library import BUNDLED
     from napari_virtual_ihc.settings import load_settings
 
     if out is not None and library is not None:
         raise UsageError("Give --out or --library, not both.")
-    facts = ImportFacts(name, mpp, marker, tissue, licence, mpp_out, reference_test_mode)
+    if name in BUNDLED and out is None:
+        raise UsageError(f"{name!r} is the name of a bundled model; give another --name.")
+    facts = ImportFacts(
+        name, mpp, marker.strip() or "unknown", tissue.strip() or "unknown",
+        licence.strip() or "unknown", mpp_out, reference_test_mode,
+    )  # fmt: skip
     folder = out or (library or load_settings().library_dirs[0]) / name
     import_checkpoint(file, facts, folder)
     card = read_card(folder)

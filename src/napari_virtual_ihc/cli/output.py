@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from napari_virtual_ihc.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -30,6 +32,18 @@ def emit(result: Mapping[str, Any], as_json: bool) -> None:
     width = max((len(name) for name in result), default=0)
     for name, value in result.items():
         print(f"{name.replace('_', ' '):<{width}}  {_readable(value)}")
+
+
+def require_mpp(mpp: float | None) -> None:
+    """Refuse a scale in µm/px that no picture has.
+
+    Raises
+    ------
+    UsageError
+        If it is not between 0.01 and 100.
+    """
+    if mpp is not None and not 0.01 < mpp < 100:
+        raise UsageError(f"--mpp is µm/px, between 0.01 and 100, not {mpp:g}.")
 
 
 def say(sentence: str) -> None:

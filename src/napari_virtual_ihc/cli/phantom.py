@@ -63,8 +63,9 @@ def _training_pairs(out: Path, plan: PairPlan, truth: bool) -> dict[str, Any]:
 
 
 def _slides(out: Path, made: Phantom, pair: bool, section: Section, form: Format) -> dict[str, Any]:
-    from napari_virtual_ihc.slides.phantom.export import write_slide, write_truth
+    from napari_virtual_ihc.slides.phantom.export import require_same, write_slide, write_truth
 
+    require_same(out, made, section)
     with progress("H&E") as report:
         result: dict[str, Any] = {"he": str(write_slide(out / "HE", made.he(), form, report))}
     if pair:

@@ -74,9 +74,9 @@ def train(
             "recipe": recipe.model_dump(mode="json"),
             "data": data.absolute(),
             "mpp": mpp,
-            "marker": marker,
-            "tissue": tissue,
-            "licence": licence,
+            "marker": marker.strip() or "unknown",
+            "tissue": tissue.strip() or "unknown",
+            "licence": licence.strip() or "unknown",
             "notes": tuple(note or ()),
             "steps": steps,
             "start": start.absolute() if start else None,
@@ -134,9 +134,12 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List trainings, their state and the time left."""
+    from napari_virtual_ihc.errors import UsageError
     from napari_virtual_ihc.jobs import job as jobs
     from napari_virtual_ihc.provenance import stamp
 
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder.")
     found = [_summary(job.run) for job in (jobs.find(folder) if folder else jobs.find_all())]
     if as_json:
         emit(stamp("virtual-ihc/runs/1", "runs") | {"runs": found}, True)
@@ -150,8 +153,10 @@ def runs(
 def _train(run: RunFolder, settings: TrainingSettings, command: str, as_json: bool) -> None:
     from napari_virtual_ihc.provenance import stamp
     from napari_virtual_ihc.training.loop import Trainer
+    from napari_virtual_ihc.training.watch import Failure
+    from napari_virtual_ihc.training.world import Place
 
-    with progress("checking pairs") as report:
+    with Failure(run, Place.here()), progress("checking pairs") as report:
         trainer = Trainer(run, settings, report=report)
     if not trainer.world.place.first:
         trainer.train()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
 import typer
 
-from napari_virtual_ihc.cli.output import emit, progress, say
+from napari_virtual_ihc.cli.output import emit, progress, require_mpp, say
 from napari_virtual_ihc.errors import UsageError
 
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -18,7 +20,7 @@ def translate(
     out: Annotated[Path, typer.Argument(help="Output: NAME.ome.zarr or NAME.ome.tiff.")],
     model: Annotated[str, typer.Option(help="Name in the library, or a model folder.")],
     mpp: Annotated[
-        float | None, typer.Option(help="µm/px of the slide, where it is silent.")
+        float | None, typer.Option(help="µm/px of the slide, instead of what it states.")
     ] = None,
     region: Annotated[str, typer.Option(help="Only tiles touching y,x,h,w (µm).")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -27,26 +29,29 @@ def translate(
     statistics: Annotated[str, typer.Option(help="slide, tile or dense.")] = "slide",
     scheduler: Annotated[str, typer.Option(help="dask scheduler, tcp://host:port.")] = "",
     as_json: _Json = False,
-) -> None:
+) -> int:
     """Translate a whole slide; cut short and started again, it does only what is missing."""
     from napari_virtual_ihc.models.library import Library
     from napari_virtual_ihc.slides.open import open_slide
     from napari_virtual_ihc.translation.export import Options, translate_slide
 
+    require_mpp(mpp)
     options = Options(
         device=device, backend=backend, precision=precision, statistics=statistics,
         region=_box(region), scheduler=scheduler or None,
     )  # fmt: skip
     opened = open_slide(slide, mpp)
     loaded = Library().get(model)
-    for warning in opened.check():
+    warnings = opened.check()
+    for warning in warnings:
         say(warning)
     with progress("Statistics, then tiles") as bar:
         report = translate_slide(
             opened, loaded, out, options, slide_path=slide, progress=bar, calibrating=bar,
             notify=say,
         )  # fmt: skip
-    emit(report.to_json(), as_json)
+    emit(replace(report, notes=(*warnings, *report.notes)).to_json(), as_json)
+    return 0 if report.whole else 1
 
 
 def verify(
@@ -74,7 +79,8 @@ def _box(text: str) -> tuple[float, float, float, float] | None:
         return None
     try:
         y, x, h, w = (float(part) for part in text.split(","))
-    except ValueError as error:
-        sentence = f"--region is y,x,h,w in µm, such as 0,0,500,500, not {text!r}."
-        raise UsageError(sentence) from error
+    except ValueError:
+        y = x = h = w = math.nan
+    if not all(map(math.isfinite, (y, x, h, w))):
+        raise UsageError(f"--region is y,x,h,w in µm, such as 0,0,500,500, not {text!r}.")
     return y, x, h, w

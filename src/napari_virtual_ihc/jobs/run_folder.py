@@ -59,8 +59,9 @@ class RunFolder:
             If ``path`` already holds a run.
         """
         run = cls.prepare(path)
-        if run.facts_file.exists():
+        if run.facts_file.exists() and not run.never_started():
             raise JobError(f"{run.path} already holds a run; resume it or name another folder.")
+        run.events_file.unlink(missing_ok=True)
         for folder in (run.samples_dir, run.checkpoints_dir):
             folder.mkdir(exist_ok=True)
         write_json(run.facts_file, stamp(SCHEMA, command) | {"created": time.time()} | facts)
@@ -127,6 +128,10 @@ class RunFolder:
     def model_dir(self) -> Path:
         """The finished model folder."""
         return self.path / "model"
+
+    def never_started(self) -> bool:
+        """Whether the run failed before its first step, so that a corrected one may replace it."""
+        return self.last("failed") is not None and self.last("started") is None
 
     def facts(self) -> dict[str, Any]:
         """Return the content of ``run.json``."""

@@ -92,8 +92,9 @@ C = TypeVar("C", bound=ContrastiveRecipe)
 def smoke(kind: type[C]) -> C:
     """Return a recipe of ``kind`` so small that it trains in two minutes on two cores."""
     return kind(
-        n_epochs=3,
-        n_epochs_decay=1,
+        n_epochs=12,
+        n_epochs_decay=4,
+        lr=1e-3,
         load_size=None,
         crop_size=64,
         batch_size=2,

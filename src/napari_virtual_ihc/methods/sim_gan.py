@@ -67,7 +67,7 @@ class SimGan(ContrastiveMethod[SimGanRecipe]):
     recipe_type: ClassVar[type[Recipe]] = SimGanRecipe
     presets: ClassVar[Mapping[str, Recipe]] = {
         "paper": SimGanRecipe(),
-        "smoke": smoke(SimGanRecipe),
+        "smoke": smoke(SimGanRecipe).model_copy(update={"lambda_mc": 500.0}),
     }
     ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "w/o CC": ("lambda_cc=0",),

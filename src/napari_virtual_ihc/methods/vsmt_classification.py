@@ -80,8 +80,8 @@ class VsmtClassification(TaskMethod[ClassificationRecipe]):
             augmentation=Augmentation(turn=True),
         ),
         "smoke": ClassificationRecipe(
-            n_epochs=3,
-            n_epochs_decay=1,
+            n_epochs=30,
+            n_epochs_decay=10,
             crop_size=64,
             ngf=8,
             init_gain=1.0,

@@ -45,7 +45,6 @@ COMMAND = "models import"
 _MAX_FILE_BYTES = 4 << 30
 _SECONDS = 120
 _BYTES_PER_SECOND = 10 << 20
-_REASON_CHARACTERS = 160
 
 
 @dataclass(frozen=True)
@@ -161,9 +160,8 @@ def _run_child(path: Path, folder: Path, seconds: float) -> None:
     except subprocess.TimeoutExpired as error:
         raise CheckpointError(f"{path} was not read within {seconds:.0f} s.") from error
     if child.returncode != 0 or not (folder / "report.json").is_file():
-        lines = child.stderr.strip().splitlines() or [f"reading ended with {child.returncode}"]
-        reason = lines[-1][:_REASON_CHARACTERS]
-        raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint ({reason}).")
+        killed = "" if child.stderr.strip() else f" (reading ended with {child.returncode})"
+        raise CheckpointError(f"{path} is damaged or not a PyTorch checkpoint{killed}.")
 
 
 def _without_spectral(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import struct
 import warnings
 import zlib
@@ -35,6 +36,7 @@ FOREIGN_ERRORS: tuple[type[Exception], ...] = (
 Interrupts, exits and this package's own errors are not among them.
 """
 
+_OBJECT = re.compile(r" *'?<[\w.]+ object at 0x[0-9a-f]+>'?")
 _NOISY = ("tifffile", "pydicom", "PIL", "zarr")
 
 
@@ -62,7 +64,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"{plain(str(error), 60)} is missing"
     lines = str(error).strip().splitlines()
-    return plain(lines[0]).rstrip(".") if lines else type(error).__name__
+    told = _OBJECT.sub("", lines[0]) if lines else ""
+    return plain(told).rstrip(". ") if told else type(error).__name__
 
 
 def plain(text: str, most: int = 160) -> str:

@@ -153,6 +153,11 @@ class OmeZarrPyramid:
         """Return whether a tile of level 0 has been written."""
         return self._has(0, row, col)
 
+    def drop_tile(self, level: int, row: int, col: int) -> None:
+        """Remove a tile, so that it counts as never written; raises as `write_tile` does."""
+        with _said(self.path):
+            self._file(level, row, col).unlink(missing_ok=True)
+
     def read(self, level: int, y: int, x: int, h: int, w: int) -> NDArray[np.uint8]:
         """Return a window of a level as (h, w, 3) uint8, clipped to the level."""
         window = self._arrays[level][:, y : y + h, x : x + w]
@@ -202,8 +207,11 @@ class OmeZarrPyramid:
         self._arrays[level][:, y : y + h, x : x + w] = rgb[:h, :w].transpose(2, 0, 1)
 
     def _has(self, level: int, row: int, col: int) -> bool:
+        return self._file(level, row, col).is_file()
+
+    def _file(self, level: int, row: int, col: int) -> Path:
         key = str(self._arrays[level].metadata.encode_chunk_key((0, row, col)))
-        return (self.path / str(level) / key).is_file()
+        return self.path / str(level) / key
 
     def _grid(self, level: int) -> tuple[int, int]:
         height, width = self.shapes[level]

@@ -102,14 +102,16 @@ def translate_slide(
         translator.prepare(calibrating, cancelled)
         calibrated = time.perf_counter()
         pyramid = _open_or_create(target.folder, translator)
-        run = ExportRun(translator, pyramid, options.region)
-        if cluster is None:
-            run.here(progress, cancelled)
-        elif slide_path is None:
-            raise UsageError("A cluster's workers need the slide's path.")
-        else:
-            run.on_cluster(cluster, slide_path, progress, cancelled)
-        target.complete(pyramid, run.finish())
+        with Record(target.folder).writing():
+            run = ExportRun(translator, pyramid, options.region)
+            if cluster is None:
+                run.here(progress, cancelled)
+            elif slide_path is None:
+                raise UsageError("A cluster's workers need the slide's path.")
+            else:
+                run.on_cluster(cluster, slide_path, progress, cancelled)
+            provenance = run.finish()
+        target.complete(pyramid, provenance)
         return run.report(calibrated - start, time.perf_counter() - calibrated)
 
 

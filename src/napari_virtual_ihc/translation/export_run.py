@@ -51,6 +51,9 @@ class ExportRun:
         self._forward_seconds: float | None = None
         self._workers = 1
         self._seam: float | None = None
+        self._altered = self._record.altered(pyramid)
+        for place in self._altered:
+            pyramid.drop_tile(*map(int, place.split("/")))
         wanted = wanted_tiles(translator, region)
         missing = {tile for tile in wanted if self._lacks(tile)}
         self._blocks = [
@@ -83,7 +86,7 @@ class ExportRun:
         """Build what hangs on the tiles, coarser levels and checksums; return the provenance."""
         provenance = self._translator.provenance() | {"failed_tiles": self._failures()}
         sums = self._record.sealed()
-        if self._missing or sums is None:
+        if self._missing or self._altered or sums is None:
             self._pyramid.build_levels()
             sums = self._record.seal(self._pyramid)
         self._seam = self._measure_seam()
@@ -102,13 +105,14 @@ class ExportRun:
         grid, failures = translator.grid, self._failures()
         return TranslationReport(
             tiles=self._wanted, failed_tiles=len(failures), blank_tiles=tally.blank,
-            incomplete_tiles=tally.incomplete, resumed_tiles=self._wanted - self._missing,
+            incomplete_tiles=len(tally.incomplete), resumed_tiles=self._wanted - self._missing,
             seconds=round(seconds, 3), calibration_seconds=round(calibration, 3),
             forward_seconds=self._forward_seconds,
             megapixels_per_second=tally.translated_px / 1e6 / seconds, um_per_px=grid.mpp,
             height=grid.height, width=grid.width, runs_on=translator.runs_on,
             statistics=translator.mode, tiling=translator.model.card.tiling,
             workers=self._workers, seam=self._seam, failures=tuple(failures),
+            incomplete=tuple(f"{row}, {col}" for row, col in sorted(tally.incomplete)),
             notes=(*translator.notes, *translator.notices),
         )  # fmt: skip
 

@@ -6,17 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import numpy as np
 import tifffile
 
 from napari_virtual_ihc.errors import ExportError
+from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, reason
 from napari_virtual_ihc.slides.open import open_slide
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
-from napari_virtual_ihc.translation.record import Record, checksums
+from napari_virtual_ihc.translation.record import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.slide import Slide
@@ -61,11 +62,16 @@ class Output:
 
     def altered(self) -> tuple[str, ...]:
         """Return the tiles that differ from the checksums of the finished export."""
-        sealed = None if self._pyramid is None else Record(self._pyramid.path).sealed()
-        if self._pyramid is None or sealed is None:
-            return ()
-        now = checksums(self._pyramid)
-        return tuple(sorted(t for t in sealed.keys() | now.keys() if sealed.get(t) != now.get(t)))
+        pyramid = self._pyramid
+        return () if pyramid is None else Record(pyramid.path).altered(pyramid)
+
+    def unfinished(self) -> tuple[int, int] | None:
+        """Return tiles made and tiles in all of an export that was cut short; else None."""
+        pyramid = self._pyramid
+        if pyramid is None or Record(pyramid.path).sealed() is not None:
+            return None
+        made = [pyramid.has_tile(row, col) for row, col in np.ndindex(*pyramid.grid)]
+        return sum(made), len(made)
 
     def has(self, row: int, col: int) -> bool:
         """Return whether a tile was written."""
@@ -74,7 +80,10 @@ class Output:
     def read(self, y: int, x: int, h: int, w: int) -> NDArray[np.uint8]:
         """Return pixels of level 0, (h, w, 3)."""
         if self._pyramid is not None:
-            return self._pyramid.read(0, y, x, h, w)
+            try:
+                return self._pyramid.read(0, y, x, h, w)
+            except FOREIGN_ERRORS as error:
+                raise ExportError(f"{self.name} cannot be read: {reason(error)}.") from error
         assert self._slide is not None
         return self._slide.source.read(0, y, x, h, w)[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +11,13 @@ from safetensors import SafetensorError
 
 from napari_virtual_ihc.errors import ExportError, VirtualIhcError
 from napari_virtual_ihc.files import atomic_write_bytes, read_json, to_json, write_json
+from napari_virtual_ihc.jobs.process import ProcessIdentity
 from napari_virtual_ihc.provenance import stamp
+from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS
 from napari_virtual_ihc.translation.calibration import Statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
@@ -23,6 +27,8 @@ _GROUP = "virtual-ihc"
 _STATISTICS = "statistics.safetensors"
 _FAILURES = "failures.json"
 _CHECKSUMS = "checksums.json"
+_WRITER = "writer.json"
+_UNREADABLE = "cannot be read"
 _NAMES = {
     "model": "another model",
     "slide": "another slide",
@@ -94,6 +100,26 @@ class Record:
         """Withdraw the checksums, since pixels are about to change."""
         (self._folder / _CHECKSUMS).unlink(missing_ok=True)
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one process of this machine that writes the export.
+
+        Raises
+        ------
+        ExportError
+            If another living one does.
+        """
+        file = self._folder / _WRITER
+        owner = ProcessIdentity.read(file)
+        if owner is not None and owner.alive() and owner != ProcessIdentity.current():
+            name = self._folder.parent.name
+            raise ExportError(f"{name} is being written by process {owner.pid}; wait for it.")
+        ProcessIdentity.current().write(file)
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
     def seal(self, pyramid: OmeZarrPyramid) -> dict[str, str]:
         """Keep the checksum of every tile written, and return them."""
         sums = checksums(pyramid)
@@ -105,23 +131,44 @@ class Record:
         path = self._folder / _CHECKSUMS
         if not path.exists():
             return None
-        sums: dict[str, str] = read_json(path, schema=SCHEMA)["tiles"]
+        try:
+            sums: dict[str, str] = dict(read_json(path, schema=SCHEMA)["tiles"])
+        except (VirtualIhcError, KeyError, TypeError, ValueError) as error:
+            place = f"{path.parent.parent.name}/{_GROUP}/{_CHECKSUMS}"
+            raise ExportError(
+                f"{place} is damaged; remove it and run the translation again to make it anew."
+            ) from error
         return sums
+
+    def altered(self, pyramid: OmeZarrPyramid) -> tuple[str, ...]:
+        """Return the tiles, as ``level/row/column``, that are not as they were when finished."""
+        sealed = self.sealed()
+        if sealed is None:
+            return ()
+        now = checksums(pyramid)
+        return tuple(sorted(t for t in sealed.keys() | now.keys() if sealed.get(t) != now.get(t)))
 
 
 def checksums(pyramid: OmeZarrPyramid) -> dict[str, str]:
     """Return 32 hexadecimal digits for each tile of each level, by ``level/row/column``.
 
-    Tiles of level 0 never written have none.
+    Tiles of level 0 never written have none; one that cannot be read has a word instead.
     """
     side, sums = pyramid.tile, {}
     for level, (height, width) in enumerate(pyramid.shapes):
         for row, col in np.ndindex(-(-height // side), -(-width // side)):
             if level or pyramid.has_tile(row, col):
-                pixels = pyramid.read(level, row * side, col * side, side, side)
-                digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
-                sums[f"{level}/{row}/{col}"] = digest.hexdigest()
+                window = (level, row * side, col * side, side, side)
+                sums[f"{level}/{row}/{col}"] = _checksum(pyramid, window)
     return sums
+
+
+def _checksum(pyramid: OmeZarrPyramid, window: tuple[int, int, int, int, int]) -> str:
+    try:
+        pixels = pyramid.read(*window)
+    except FOREIGN_ERRORS:
+        return _UNREADABLE
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest()
 
 
 def digest_of(sums: dict[str, str]) -> str:
@@ -143,10 +190,17 @@ def require_same(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> No
     if found.get("key") == wanted["key"]:
         return
     other = next((text for part, text in _NAMES.items() if found.get(part) != wanted[part]), None)
+    if other == _NAMES["slide"] and _fingerprint(found) == _fingerprint(wanted):
+        other = _NAMES["mpp"]
     told = f"was made from {other}" if other else "was made by another version"
     if other == "other settings":
         told += f" ({_difference(found.get('settings'), wanted['settings'])})"
     raise ExportError(f"{name} {told}; give another output or remove it.")
+
+
+def _fingerprint(provenance: dict[str, Any]) -> object:
+    slide = provenance.get("slide")
+    return slide.get("fingerprint") if isinstance(slide, dict) else None
 
 
 def read_failures(folder: Path) -> dict[Place, str]:

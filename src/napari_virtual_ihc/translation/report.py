@@ -29,13 +29,13 @@ class Tally:
     translated_px
         Pixels of tiles that went through the network.
     incomplete
-        Tiles with pixels the slide could not give; those are hatched.
+        Row and column of tiles with pixels the slide could not give; those are hatched.
     """
 
     done: int = 0
     blank: int = 0
-    incomplete: int = 0
     translated_px: int = 0
+    incomplete: set[tuple[int, int]] = field(default_factory=set)
     failed: dict[tuple[int, int], str] = field(default_factory=dict)
     places: set[tuple[int, int]] = field(default_factory=set)
 
@@ -58,14 +58,15 @@ class Tally:
         if not alpha.any():
             self.blank += 1
             return
-        self.incomplete += bool((alpha == 0).any())
+        if (alpha == 0).any():
+            self.incomplete.add((address.row, address.col))
         self.translated_px += alpha.size
 
     def merge(self, other: Tally) -> None:
         """Add what another has counted."""
         self.done += other.done
         self.blank += other.blank
-        self.incomplete += other.incomplete
+        self.incomplete |= other.incomplete
         self.translated_px += other.translated_px
         self.failed |= other.failed
         self.places |= other.places
@@ -94,6 +95,8 @@ class TranslationReport:
         tiles fit exactly or there is no border.
     failures
         ``row, column: reason`` of each failed tile.
+    incomplete
+        ``row, column`` of each tile of this run that is hatched where the slide cannot be read.
     """
 
     tiles: int
@@ -114,7 +117,13 @@ class TranslationReport:
     workers: int
     seam: float | None = None
     failures: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every pixel asked for was made."""
+        return not self.failed_tiles and not self.incomplete_tiles
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values with schema, command and version."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,13 +101,24 @@ def verify_output(
     translator.prepare(cancelled=cancelled)
     exact = _same_arithmetic(named, translator)
     differing = []
-    places = list(_places(output, translator, n))
+    places = list(_places(output, translator, n, altered))
     for done, place in enumerate(places, start=1):
         gap = _gap(output, translator, place, exact, cancelled)
         if gap:
             differing.append(f"{place[0]}, {place[1]}: {gap}")
         progress(done, len(places))
-    return _judged(output.name, len(places), tuple(differing), altered, exact)
+    report = _judged(output.name, len(places), tuple(differing), altered, exact)
+    return _unfinished(report, output)
+
+
+def _unfinished(report: VerifyReport, output: Output) -> VerifyReport:
+    """Return the report of an export that was cut short: what is there may agree, it does not."""
+    counts = output.unfinished()
+    if counts is None:
+        return report
+    made, wanted = counts
+    sentence = f"{output.name} was not finished: {made} of {wanted} tiles are there."
+    return replace(report, agrees=False, reason=f"{sentence} {report.reason}")
 
 
 def model_of(out: Path, library: Library) -> Model:
@@ -152,13 +163,17 @@ def _same_arithmetic(named: dict[str, Any], translator: Translator) -> bool:
     return bool(named["key"] == translator.key)
 
 
-def _places(output: Output, translator: Translator, n: int) -> Iterator[tuple[int, int]]:
+def _places(
+    output: Output, translator: Translator, n: int, altered: tuple[str, ...]
+) -> Iterator[tuple[int, int]]:
     """Yield up to n written tiles, spread evenly, those with pixels of their own first."""
     grid = translator.grid
     failed, blank, found = output.failed(), [], 0
     for index in spread_order(grid.rows, grid.cols):
         row, col = divmod(int(index), grid.cols)
         if (row, col) in failed or not output.has(row, col) or found == n:
+            continue
+        if f"0/{row}/{col}" in altered:
             continue
         pixels = output.read(*grid.box(row, col))
         if (pixels == pixels[0, 0]).all():

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "backend": ("auto", "torch", "openvino"),
-    "precision": ("auto", "fp32", "bf16", "fp16"),
+    "precision": ("auto", "fp32", "bf16"),
     "statistics": ("slide", "tile", "dense"),
 }
 _BY_CONTENTS_LENGTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon

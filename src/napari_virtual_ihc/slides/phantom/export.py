@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_virtual_ihc.errors import ExportError
-from napari_virtual_ihc.files import atomic_write_bytes, write_json
+from napari_virtual_ihc.files import atomic_write_bytes, read_json, write_json
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.slides.ome_tiff import write_ome_tiff
 from napari_virtual_ihc.slides.phantom.parameters import PHANTOM_VERSION
@@ -57,6 +57,22 @@ def write_slide(path: Path, slide: Slide, form: Format, report: Callable[[int, i
     write_ome_tiff(target, pyramid, facts)
     shutil.rmtree(staged)
     return target
+
+
+def require_same(folder: Path, phantom: Phantom, section: Section) -> None:
+    """Refuse a folder whose truth is another phantom's, before anything is written.
+
+    Raises
+    ------
+    ExportError
+        If it holds other slides.
+    """
+    file = folder / "truth.json"
+    if not file.exists():
+        return
+    found = read_json(file, schema=TRUTH_SCHEMA)
+    if (found.get("fingerprint"), found.get("section")) != (phantom.fingerprint, section):
+        raise ExportError(f"{folder} holds another phantom; give another folder.")
 
 
 def _pyramid(path: Path, slide: Slide, facts: dict[str, Any]) -> OmeZarrPyramid:

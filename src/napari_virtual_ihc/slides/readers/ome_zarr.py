@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 1024
 _LARGEST_CHUNK = 1 << 30
+_PICTURE = 24
+"""Range of grey levels from which a window shows something."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class _Layout:
 
 class ZarrSource(ChunkSource):
     """Levels of a Zarr hierarchy. A chunk that is absent, or all exactly black, is glass.
+
+    Writers may leave blank chunks out, and a lost chunk looks just so: where the next level shows
+    a picture at its place it was lost, and cannot be read.
 
     Parameters
     ----------
@@ -75,9 +80,34 @@ class ZarrSource(ChunkSource):
         except FOREIGN_ERRORS:
             return None
         pixels = np.ascontiguousarray(np.asarray(found).transpose(self._layout.to_yxc))
+        if (pixels == pixels[0, 0]).all() and self._pictured_elsewhere(level, rows, cols):
+            return None
         if not pixels.any():
             pixels = np.full_like(pixels, GLASS[0])
         return all_valid(pixels)
+
+    def _pictured_elsewhere(self, level: int, rows: slice, cols: slice) -> bool:
+        """Return whether the next coarser level, or for the last the one before, shows more."""
+        other = level + 1 if level + 1 < len(self.shapes) else level - 1
+        if other < 0:
+            return False
+        window = (
+            _inner(side, here, there)
+            for side, here, there in zip(
+                (rows, cols), self.shapes[level], self.shapes[other], strict=True
+            )
+        )
+        try:
+            found = np.asarray(self.image.arrays[other][self._layout.window(*window)])
+        except FOREIGN_ERRORS:
+            return False
+        return found.size > 0 and int(found.max()) - int(found.min()) > _PICTURE
+
+
+def _inner(side: slice, here: int, there: int) -> slice:
+    """Return a span of a level of ``here`` pixels in one of ``there``, a pixel off its edges."""
+    scale = there / here
+    return slice(int(np.ceil(side.start * scale)) + 1, max(int(side.stop * scale) - 1, 0))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Diffusion: schedule, noise, guidance and the reverse chain, as functions on tensors."""
