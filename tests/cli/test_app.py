@@ -24,7 +24,20 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.strip() == __version__
 
 
-@pytest.mark.parametrize("words", [["no-such-command"], ["translate"], ["phantom", "--size", "x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["no-such-command"],
+        ["translate"],
+        ["phantom", "--size", "x"],
+        ["data", ".", "--mpp", "nan"],
+        ["data", ".", "--mpp", "-1"],
+        ["runs", "no-such-folder"],
+        ["translate", "a.svs", "b.ome.zarr", "--model", "demo", "--region", "0,0,nan,inf"],
+        ["translate", "a.svs", "b.ome.zarr", "--model", "demo", "--mpp", "-1"],
+        ["models", "import", "a.pth", "--name", "demo", "--mpp", "1", "--marker", "ER"],
+    ],
+)
 def test_wrong_words_are_wrong_use(words: list[str]) -> None:
     assert run(words) == WRONG_USE
 

@@ -98,3 +98,14 @@ def test_an_unknown_wish_is_refused_by_name(run: RunFolder) -> None:
     run.control_file.write_text(run.control_file.read_text().replace('"pause"', '"dance"'))
     with pytest.raises(JobError, match="dance"):
         run.wish()
+
+
+def test_a_run_that_failed_before_its_first_step_gives_its_name_back(run: RunFolder) -> None:
+    run.append_event({"event": "failed", "message": "The crop is too large."})
+    again = RunFolder.create(run.path, {"kind": "corrected"}, "test")
+    assert again.facts()["kind"] == "corrected"
+    assert list(again.events()) == []
+    again.append_event({"event": "started", "step": 0})
+    again.append_event({"event": "failed", "message": "NaN"})
+    with pytest.raises(JobError, match="already holds a run"):
+        RunFolder.create(run.path, {}, "test")

@@ -11,6 +11,7 @@ from make import tissue, write_ome_zarr
 
 from napari_virtual_ihc.errors import NotBrightfieldError, SlideError
 from napari_virtual_ihc.slides.open import open_slide
+from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 
 IMAGE = tissue(330, 470)
 
@@ -121,3 +122,24 @@ def test_a_slide_of_100_000_px_opens_in_under_a_second(tmp_path) -> None:
     region = slide.region(51_200 * 0.25, 51_200 * 0.25, 512, 512, 0.25)
     np.testing.assert_array_equal(region.pixels, tissue(512, 512))
     assert (slide.region(0, 0, 8, 8, 0.25).pixels == 242).all()
+
+
+def test_a_lost_chunk_is_told_from_a_blank_one_by_the_next_level(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    pyramid = OmeZarrPyramid.create(
+        tmp_path / "a.ome.zarr", height=1024, width=1024, mpp=0.5, tile=256, attributes={}
+    )
+    for row, col in np.ndindex(4, 4):
+        if (row, col) != (3, 3):
+            pyramid.write_tile(row, col, rng.integers(90, 220, (256, 256, 3)).astype(np.uint8))
+    pyramid.build_levels()
+    (pyramid.path / "0" / "c" / "0" / "1" / "2").unlink()
+    (pyramid.path / "1" / "c" / "0" / "0" / "0").unlink()
+    slide = open_slide(pyramid.path)
+    _, valid = slide.source.read(0, 0, 0, 1024, 1024)
+    expected = np.ones((1024, 1024), np.bool_)
+    expected[256:512, 512:768] = False
+    np.testing.assert_array_equal(valid, expected)
+    _, coarse = slide.source.read(1, 0, 0, 512, 512)
+    assert not coarse[:256, :256].any()
+    assert coarse[:256, 256:].all()

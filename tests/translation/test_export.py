@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import zarr
 from translation_scenes import resnet_model, slide_of, tissue, unet_model, whole
 
 from napari_virtual_ihc.errors import Cancelled, ExportError, UsageError
+from napari_virtual_ihc.jobs.process import ProcessIdentity
 from napari_virtual_ihc.networks.resnet import ResnetConfig
 from napari_virtual_ihc.slides.open import open_slide
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
@@ -151,6 +153,8 @@ def test_partly_unreadable_tiles_are_counted_apart(model: Model, out: Path) -> N
     bad[100:110, 200:210] = True
     report = run(model, out, slide_of(tissue(), bad=bad))
     assert (report.failed_tiles, report.incomplete_tiles) == (0, 1)
+    assert report.incomplete == ("1, 2",)
+    assert not report.whole
 
 
 def test_a_full_disk_is_one_sentence_and_what_is_written_stays(
@@ -245,3 +249,50 @@ def test_foreign_outputs_are_refused(model: Model, tmp_path: Path) -> None:
     (tmp_path / "x.ome.zarr").mkdir()
     with pytest.raises(ExportError):
         verify_output(tmp_path / "x.ome.zarr", slide_of(tissue()), model)
+
+
+def test_damage_to_an_export_is_told_and_made_anew(model: Model, out: Path) -> None:
+    slide, cache = slide_of(tissue()), out.parent / "cache"
+    run(model, out, slide)
+    whole_before = stored(out)
+    (out / "0" / "c" / "0" / "1" / "1").write_bytes(b"garbage")
+    report = verify_output(out, slide, model, n=12, cache=cache)
+    assert not report.agrees
+    assert report.altered_tiles == ("0/1/1",)
+    mended = run(model, out, slide)
+    assert mended.resumed_tiles == 11
+    np.testing.assert_array_equal(stored(out), whole_before)
+    assert verify_output(out, slide, model, cache=cache).agrees
+    (out / "virtual-ihc" / "checksums.json").write_text("{")
+    with pytest.raises(ExportError, match=r"checksums\.json is damaged; remove it"):
+        run(model, out, slide)
+
+
+def test_verify_says_what_was_not_finished(model: Model, out: Path) -> None:
+    with pytest.raises(Cancelled):
+        run(model, out, cancelled=lambda: (out / "0" / "c" / "0" / "1" / "1").exists())
+    report = verify_output(out, slide_of(tissue()), model, cache=out.parent / "cache")
+    assert not report.agrees
+    assert "was not finished" in report.reason
+    assert "of 12 tiles are there" in report.reason
+    assert not report.differing_tiles
+
+
+def test_one_process_writes_an_export(
+    model: Model, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(model, out, region=(0, 60, 40, 40))
+    init = ProcessIdentity.of(os.getppid())
+    init.write(out / "virtual-ihc" / "writer.json")
+    with pytest.raises(ExportError, match=f"is being written by process {init.pid}"):
+        run(model, out)
+    monkeypatch.setattr(ProcessIdentity, "alive", lambda self: False)
+    assert run(model, out).failed_tiles == 0
+    assert not (out / "virtual-ihc" / "writer.json").exists()
+
+
+def test_another_scale_is_not_called_another_slide(model: Model, out: Path) -> None:
+    slide = slide_of(tissue())
+    run(model, out, slide, region=(0, 60, 40, 40))
+    with pytest.raises(ExportError, match="another scale"):
+        run(model, out, slide.with_mpp(0.4))

@@ -76,3 +76,15 @@ def test_wrong_words_are_said(
 ) -> None:
     assert run(["phantom", str(tmp_path / "out"), *words.split()]) == 2
     assert capsys.readouterr().err.strip().count("\n") == 0
+
+
+def test_a_folder_of_another_phantom_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = ["phantom", str(tmp_path / "p"), "--size", "600", "--format", "tiff", "--pair"]
+    assert run(first) == 0
+    truth = (tmp_path / "p" / "truth.json").read_bytes()
+    assert run(["phantom", str(tmp_path / "p"), "--size", "700"]) == 1
+    assert "holds another phantom" in capsys.readouterr().err
+    assert (tmp_path / "p" / "truth.json").read_bytes() == truth
+    assert not (tmp_path / "p" / "HE.ome.zarr").exists()
