@@ -88,8 +88,8 @@ def test_a_gradient_map_shows_edges_alone_and_is_anchored_to_one() -> None:
     picture[..., 16:] = 0.5
     found = gradient_map(picture)
     assert found.max() == 1
-    assert found[..., :8].max() == 0
-    assert found[..., 15:17].min() == 1
+    assert found[..., :8].max() < 1e-6
+    assert found[..., 15:17].min().item() == pytest.approx(1)
     assert gradient_map(torch.zeros(1, 3, 16, 16)).max() == 0
     edges = structure_map(picture, "edges")
     assert set(edges.unique().tolist()) == {0.0, 1.0}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from itertools import pairwise
 
 import pytest
 import torch
@@ -107,7 +109,9 @@ def test_ddim_and_dpm_steps_are_those_of_diffusers() -> None:
     dpm = diffusers.DPMSolverMultistepScheduler(
         algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
     )
-    dpm.set_timesteps(timesteps=[299, 200, 90, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        dpm.set_timesteps(timesteps=[299, 200, 90, 0])
     past, theirs, mine = None, y, y
     for count, (index, target) in enumerate([(299, 200), (200, 90), (90, 0), (0, -1)]):
         noise = drawn(1, 3, 4, 4, seed=10 + count)
@@ -134,15 +138,19 @@ def test_strides_compose() -> None:
     assert math.isinf(Stride.of(schedule, 0, -1).half_log_snr)
 
 
-@pytest.mark.parametrize(("start", "count"), [(300, 300), (300, 20), (300, 7), (5, 2), (1, 1)])
-def test_grids_descend_from_the_start_to_the_last_step(start: int, count: int) -> None:
-    grid = VpSchedule().grid(start, count)
+@pytest.mark.parametrize("spacing", ["even", "quadratic"])
+@pytest.mark.parametrize(("start", "count"), [(300, 300), (300, 50), (300, 7), (5, 2), (1, 1)])
+def test_grids_descend_from_the_start_to_the_last_step(
+    start: int, count: int, spacing: str
+) -> None:
+    grid = VpSchedule().grid(start, count, spacing)
     assert (len(grid), grid[0]) == (count, start - 1)
-    assert all(a > b for a, b in zip(grid, grid[1:], strict=False))
+    assert all(a > b for a, b in pairwise(grid))
     if count > 1:
         assert grid[-1] == 0
-        gaps = {a - b for a, b in zip(grid, grid[1:], strict=False)}
-        assert max(gaps) - min(gaps) <= 1
+        gaps = [a - b for a, b in pairwise(grid)]
+        assert spacing == "quadratic" or max(gaps) - min(gaps) <= 1
+        assert gaps[0] >= gaps[-1]
 
 
 def test_impossible_grids_are_refused() -> None:

@@ -7,6 +7,7 @@ network estimates it.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -111,7 +112,7 @@ class InformationGuide:
             seen = schedule.clean(y, noise.detach(), index)
         else:
             signal = schedule.signal_at(index)
-            span = signal**0.5 + 3 * (1 - signal) ** 0.5
+            span = math.sqrt(signal) + 3 * math.sqrt(1 - signal)
         spread = entropy(seen, recipe.entropy, span)
         return share * spread + (1 - 2 * share) * self.information(seen, index)
 
@@ -132,5 +133,5 @@ class InformationGuide:
         """
         variance = float(self._schedule.posterior[index])
         if self._recipe.guidance_norm == "unit":
-            variance = variance**0.5
+            variance = math.sqrt(variance)
         return self._recipe.guidance_scale * variance / float(self._schedule.pull[index])

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.sampling.entropy import EntropyKind
-from napari_virtual_ihc.sampling.schedule import VpSchedule
+from napari_virtual_ihc.sampling.schedule import Spacing, VpSchedule
 from napari_virtual_ihc.sampling.steps import Variance
 from napari_virtual_ihc.sampling.structure import StructureProxy
 
@@ -42,7 +42,12 @@ class SamplerRecipe(BaseModel):
         "paper's N of 100, 200, 300 and 500 is S and steps at once (our reading).",
     )
     steps: int = Field(
-        default=300, ge=1, description="Reverse steps, spread evenly over the S; at most S."
+        default=300, ge=1, description="Reverse steps, spread over the S; at most S."
+    )
+    spacing: Spacing = Field(
+        default="even",
+        description="Steps spread evenly, or more of them towards the end, which DPM-Solver++ "
+        "needs where they are few.",
     )
     sampler: SamplerKind = Field(
         default="ddpm",
@@ -155,7 +160,7 @@ class SamplerRecipe(BaseModel):
     @property
     def indices(self) -> tuple[int, ...]:
         """Indices of the schedule at which the score is evaluated, in the order of the chain."""
-        return self.schedule.grid(self.start, self.steps)
+        return self.schedule.grid(self.start, self.steps, self.spacing)
 
     def uncertainty_share(self, index: int) -> float:
         """Return λ at an index, 0 to 1."""
@@ -175,8 +180,9 @@ def _schedule(steps: int, first: float, last: float) -> VpSchedule:
 
 PRESETS: dict[str, SamplerRecipe] = {
     "miu-diff": SamplerRecipe(),
-    "miu-diff-50": SamplerRecipe(sampler="ddim", steps=50),
-    "miu-diff-20": SamplerRecipe(sampler="ddim", steps=20),
+    "miu-diff-50": SamplerRecipe(sampler="dpm", steps=50, spacing="quadratic"),
+    "miu-diff-20": SamplerRecipe(sampler="dpm", steps=20, spacing="quadratic"),
+    "miu-diff-10": SamplerRecipe(sampler="dpm", steps=10, spacing="quadratic"),
     "egsde": SamplerRecipe(
         start=500, steps=500, guidance="energies", refinement="off", colour="none"
     ),

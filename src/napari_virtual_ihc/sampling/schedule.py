@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from napari_virtual_ihc.errors import UsageError
+
+Spacing = Literal["even", "quadratic"]
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,20 @@ class VpSchedule:
         """
         if isinstance(index, int):
             share = self.signal_at(index)
-            return clean * share**0.5 + noise * (1 - share) ** 0.5
+            return clean * math.sqrt(share) + noise * math.sqrt(1 - share)
         shares = self.signal[index.cpu()].view(-1, 1, 1, 1)
         return clean * shares.sqrt().to(clean) + noise * (1 - shares).sqrt().to(clean)
 
     def clean(self, noised: Tensor, noise: Tensor, index: int) -> Tensor:
         """Return ŷ_0 = (y_i − √(1 − ᾱ_i) ε̂) / √ᾱ_i, the inverse of `noised` (Tweedie)."""
         share = self.signal_at(index)
-        return (noised - noise * (1 - share) ** 0.5) / share**0.5
+        return (noised - noise * math.sqrt(1 - share)) / math.sqrt(share)
 
-    def grid(self, start: int, count: int) -> tuple[int, ...]:
-        """Return ``count`` indices from ``start`` − 1 down to 0, evenly spread.
+    def grid(self, start: int, count: int, spacing: Spacing = "even") -> tuple[int, ...]:
+        """Return ``count`` indices from ``start`` − 1 down to 0.
+
+        ``quadratic`` spacing is denser towards 0, where a step of the same size gains more signal
+        over noise; multistep solvers need it.
 
         Raises
         ------
@@ -88,5 +95,10 @@ class VpSchedule:
             )
         if count == 1:
             return (start - 1,)
-        last = count - 1
-        return tuple(((last - k) * (start - 1) + last // 2) // last for k in range(count))
+        power = 1 if spacing == "even" else 2
+        scale = (count - 1) ** power
+        rising = [0]
+        for k in range(1, count):
+            near = (2 * (start - 1) * k**power + scale) // (2 * scale)
+            rising.append(max(near, rising[-1] + 1))
+        return tuple(reversed(rising))

@@ -66,12 +66,12 @@ def _half_log_snr(share: float) -> float:
 
 def guided_noise(noise: Tensor, addition: Tensor, share: float) -> Tensor:
     """Return ε̂ of a score to which ``addition`` is added, at ᾱ = ``share``."""
-    return noise - addition * (1 - share) ** 0.5
+    return noise - addition * math.sqrt(1 - share)
 
 
 def ddpm_mean(y: Tensor, noise: Tensor, stride: Stride) -> Tensor:
     """Return (y − β / √(1 − ᾱ_i) ε̂) / √α, the mean of a DDPM step."""
-    return (y - noise * (stride.beta / (1 - stride.before) ** 0.5)) / stride.alpha**0.5
+    return (y - noise * (stride.beta / math.sqrt(1 - stride.before))) / math.sqrt(stride.alpha)
 
 
 def ddpm_step(
@@ -95,12 +95,12 @@ def ddpm_step(
     mean = ddpm_mean(y, noise, stride)
     if stride.after >= 1:
         return mean
-    return mean + fresh * stride.variance(kind) ** 0.5
+    return mean + fresh * math.sqrt(stride.variance(kind))
 
 
 def ddim_step(y: Tensor, noise: Tensor, stride: Stride) -> Tensor:
     """Return a deterministic DDIM step (Song et al. 2021): √ᾱ_j ŷ_0 + √(1 − ᾱ_j) ε̂."""
-    return _clean(y, noise, stride) * stride.after**0.5 + noise * (1 - stride.after) ** 0.5
+    return _clean(y, noise, stride) * math.sqrt(stride.after) + noise * math.sqrt(1 - stride.after)
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,9 @@ def dpm_step(y: Tensor, noise: Tensor, stride: Stride, past: Past | None) -> tup
     ahead = clean
     if past is not None:
         ahead = clean + (clean - past.clean) * (h / (2 * past.half_log_snr))
-    shrink = ((1 - stride.after) / (1 - stride.before)) ** 0.5
-    return y * shrink - ahead * (stride.after**0.5 * math.expm1(-h)), known
+    shrink = math.sqrt((1 - stride.after) / (1 - stride.before))
+    return y * shrink - ahead * (math.sqrt(stride.after) * math.expm1(-h)), known
 
 
 def _clean(y: Tensor, noise: Tensor, stride: Stride) -> Tensor:
-    return (y - noise * (1 - stride.before) ** 0.5) / stride.before**0.5
+    return (y - noise * math.sqrt(1 - stride.before)) / math.sqrt(stride.before)

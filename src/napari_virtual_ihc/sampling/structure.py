@@ -17,7 +17,8 @@ _SMOOTHING = 2.0
 def luminance(picture: Tensor) -> Tensor:
     """Return the luminance (ITU-R BT.601) of (N, 3, H, W), (N, 1, H, W) of the same range."""
     weights = picture.new_tensor(_LUMINANCE).view(1, 3, 1, 1)
-    return (picture * weights).sum(dim=1, keepdim=True)
+    grey: Tensor = (picture * weights).sum(dim=1, keepdim=True)
+    return grey
 
 
 def blurred(maps: Tensor, sigma: float) -> Tensor:
@@ -34,7 +35,8 @@ def sobel(maps: Tensor) -> Tensor:
     """Return the magnitude of the Sobel gradient of maps (N, 1, H, W), borders repeated."""
     across = maps.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
     both = torch.stack([across, across.T]).unsqueeze(1)
-    return F.conv2d(F.pad(maps, (1, 1, 1, 1), mode="replicate"), both).norm(dim=1, keepdim=True)
+    slopes = F.conv2d(F.pad(maps, (1, 1, 1, 1), mode="replicate"), both)
+    return slopes.pow(2).sum(dim=1, keepdim=True).sqrt()
 
 
 def gradient_map(picture: Tensor, sigma: float = 1.0) -> Tensor:
