@@ -52,8 +52,14 @@ def test_halving_is_the_alpha_weighted_mean_rounded_half_up(pixels: Pixels) -> N
             alpha = sum(p[3] for p in block)
             assert half[i, j, 3] == (alpha + 2) // 4
             for k in range(3):
-                total = sum(p[k] * p[3] for p in block)
-                assert half[i, j, k] == ((total + alpha // 2) // alpha if alpha else 0)
+                weights = [p[3] for p in block] if alpha else [1, 1, 1, 1]
+                total = sum(p[k] * w for p, w in zip(block, weights, strict=True))
+                assert half[i, j, k] == (total + sum(weights) // 2) // sum(weights)
+
+
+def test_a_blank_tile_keeps_its_colour_beside_opaque_ones() -> None:
+    pixels = np.array([[[250, 240, 230, 0], [250, 240, 230, 0]]] * 2, np.uint8)
+    np.testing.assert_array_equal(halve(pixels), [[[250, 240, 230, 0]]])
 
 
 def test_clear_pixels_do_not_darken_their_neighbours() -> None:
@@ -135,7 +141,9 @@ def test_evicted_unfinished_tiles_are_made_again_from_their_children() -> None:
         cache.put(tile_key("fake", leaf), pixels)
         if n == 2:
             for m in range(200):
-                cache.put_provisional(f"{m:032x}", np.full((64, 64, 4), 9, np.uint8))
+                cache.put_provisional(
+                    f"{m:032x}", np.arange(64 * 64 * 4, dtype=np.uint8).reshape(64, 64, 4)
+                )
             assert cache.get_provisional(tile_key("fake", parent)) is None
         coarse.fold(leaf, pixels)
     settled = coarse.settle(parent, lambda: False)

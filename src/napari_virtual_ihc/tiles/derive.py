@@ -25,7 +25,8 @@ _BEGUN = 0b10000
 def halve(pixels: Pixels) -> Pixels:
     """Return RGBA pixels at half the scale: 2 × 2 means, colours weighted by alpha.
 
-    Integers rounded half up, so the bytes are the same everywhere; odd edges average what exists.
+    Where all four are clear their colours count alike: a screen interpolates between clear and
+    opaque pixels, and would darken the border if the clear ones were black. Integers rounded half up, so the bytes are the same everywhere; odd edges average what exists.
 
     Parameters
     ----------
@@ -43,8 +44,11 @@ def halve(pixels: Pixels) -> Pixels:
     if alpha.min() == 255:
         return ((_sum_blocks(even.astype(np.uint16)) + 2) >> 2).astype(np.uint8)
     weight = _sum_blocks(alpha.astype(np.uint32))
-    colour = _sum_blocks(even[..., :3] * alpha.astype(np.uint32))
-    mean = (colour + weight // 2) // np.maximum(weight, 1)
+    clear = weight == 0
+    share = np.where(np.repeat(np.repeat(clear, 2, 0), 2, 1), np.uint32(1), alpha)
+    colour = _sum_blocks(even[..., :3] * share)
+    total = np.where(clear, 4, weight)
+    mean = (colour + total // 2) // total
     return np.dstack([mean, (weight + 2) >> 2]).astype(np.uint8)
 
 

@@ -15,9 +15,9 @@ _OVERHEAD = 200
 
 
 def frozen(pixels: Pixels) -> Pixels:
-    """Return ``pixels`` read-only; an all-zero (blank) tile as a broadcast of a single pixel."""
-    if not pixels.any():
-        return np.broadcast_to(np.zeros((1, 1, pixels.shape[2]), np.uint8), pixels.shape)
+    """Return ``pixels`` read-only; a tile of one colour (blank) as a broadcast of one pixel."""
+    if (pixels == pixels[0, 0]).all():
+        return np.broadcast_to(pixels[:1, :1].copy(), pixels.shape)
     if pixels.flags.writeable or pixels.base is not None:
         pixels = pixels.copy()
         pixels.flags.writeable = False
