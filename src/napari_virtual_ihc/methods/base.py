@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.methods.recipe import Recipe
 
-Artifact = Literal["generator", "auxiliary", "estimator", "encoder"]
+Artifact = Literal["generator", "score", "auxiliary", "estimator", "encoder"]
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class ModelCard(_Part):
     """
 
     name: str = Field(pattern=STANDARD_NAME)
-    kind: Literal["generator", "auxiliary", "estimator", "encoder"] = "generator"
+    kind: Literal["generator", "score", "auxiliary", "estimator", "encoder"] = "generator"
     method: str = UNKNOWN
     recipe: dict[str, Any] | Unknown = UNKNOWN
     architecture: str

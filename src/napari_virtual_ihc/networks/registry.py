@@ -22,10 +22,12 @@ from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionCo
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
 from napari_virtual_ihc.networks.resnet18 import Resnet18, Resnet18Config
 from napari_virtual_ihc.networks.rrdbnet import Rrdbnet, RrdbnetConfig
+from napari_virtual_ihc.networks.score_unet import ScoreUnet, ScoreUnetConfig
 from napari_virtual_ihc.networks.segmentation_unet import (
     SegmentationUnet,
     SegmentationUnetConfig,
 )
+from napari_virtual_ihc.networks.statistics_network import StatisticsConfig, StatisticsNetwork
 from napari_virtual_ihc.networks.unet import UnetConfig, UnetGenerator
 
 if TYPE_CHECKING:
@@ -35,8 +37,12 @@ if TYPE_CHECKING:
 
 GeneratorConfig = ResnetConfig | UnetConfig | AmmfiConfig
 """Networks from RGB to RGB; each has ``input_nc``, ``output_nc``, ``norm`` and ``stride``."""
+DiffusionConfig = ScoreUnetConfig
+"""Networks that make IHC in many steps: no generators, so that one pass is never taken for all."""
 Config = (
     GeneratorConfig
+    | DiffusionConfig
+    | StatisticsConfig
     | PatchGanConfig
     | ProjectionConfig
     | RebuilderConfig
@@ -56,6 +62,8 @@ architectures: dict[str, tuple[type[Any], type[Any]]] = {
     "resnet18": (Resnet18Config, Resnet18),
     "rrdbnet": (RrdbnetConfig, Rrdbnet),
     "segmentation-unet": (SegmentationUnetConfig, SegmentationUnet),
+    "score-unet": (ScoreUnetConfig, ScoreUnet),
+    "statistics-network": (StatisticsConfig, StatisticsNetwork),
 }
 
 

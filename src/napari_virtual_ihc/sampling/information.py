@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Statistics(Protocol):
-    """The two halves of a statistics network, as `networks.statistics.StatisticsNetwork` has."""
+    """The two halves of a statistics network, as `networks.statistics_network` has."""
 
     def encode_structure(self, structure: Tensor) -> Tensor:
         """Return features (N, C, h, w) of maps of structure (N, 1, H, W)."""
