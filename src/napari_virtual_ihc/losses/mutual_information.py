@@ -75,7 +75,7 @@ def corrected_loss(
     """
     log_mean = log_mean_exp(marginal)
     fresh = log_mean.detach()
-    if average is not None:
+    if average is not None and rate < 1:
         fresh = torch.logaddexp(average + math.log1p(-rate), fresh + math.log(rate))
     slope = (log_mean - fresh).exp()
     return -(joint.mean() - log_mean.detach() - (slope - slope.detach())), fresh

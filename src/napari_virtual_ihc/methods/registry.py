@@ -12,6 +12,8 @@ from napari_virtual_ihc.methods.cut import Cut
 from napari_virtual_ihc.methods.cyclegan import CycleGan
 from napari_virtual_ihc.methods.fastcut import FastCut
 from napari_virtual_ihc.methods.mdcl import Mdcl
+from napari_virtual_ihc.methods.miu_diff import MiuDiff
+from napari_virtual_ihc.methods.miu_diff_estimator import MiuDiffEstimator
 from napari_virtual_ihc.methods.pix2pix import Pix2Pix
 from napari_virtual_ihc.methods.pspstain import PspStain
 from napari_virtual_ihc.methods.pspstain_prior import PspStainPrior
@@ -43,6 +45,8 @@ _OURS: dict[str, type[Method]] = {
         VsmtReconstruction,
         VsmtClassification,
         Vsmt,
+        MiuDiff,
+        MiuDiffEstimator,
     )
 }
 

@@ -76,6 +76,8 @@ class ModelCard(_Part):
         RGB of glass in exports.
     input_colour, output_colour
         Stain densities of the training H&E and IHC.
+    output_lab
+        CIELAB of the training IHC, to which a diffusion moves the colours of the H&E.
     weights_sha256
         Of ``weights.safetensors``; filled when the model is saved.
     """
@@ -97,6 +99,7 @@ class ModelCard(_Part):
     background: tuple[Level, Level, Level] = (240, 240, 240)
     input_colour: ColourStatistics | Unknown = UNKNOWN
     output_colour: ColourStatistics | Unknown = UNKNOWN
+    output_lab: ColourStatistics | Unknown = UNKNOWN
     data_regime: str = UNKNOWN
     data_fingerprint: str = UNKNOWN
     validation: tuple[ValidationFigure, ...] = ()

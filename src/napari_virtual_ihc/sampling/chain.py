@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.errors import ModelError, UsageError
 from napari_virtual_ihc.sampling.steps import (
     Past,
     Stride,
@@ -75,8 +75,8 @@ class Chain:
     score
         (y_i, i) → ε̂, both (N, 3, H, W); called without gradients.
     fresh
-        i → z of the step from index i, standard normal, of the sample's shape; asked by ``ddpm``
-        alone.
+        i → z of the step from index i, standard normal, of the sample's shape; ``ddpm`` alone
+        needs it.
     guide
         None for the unconditional model.
     refinement
@@ -85,9 +85,14 @@ class Chain:
 
     recipe: SamplerRecipe
     score: Callable[[Tensor, int], Tensor]
-    fresh: Callable[[int], Tensor]
+    fresh: Callable[[int], Tensor] | None = None
     guide: Guide | None = None
     refinement: Refinement | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse DDPM steps without a source of noise."""
+        if self.recipe.sampler == "ddpm" and self.fresh is None:
+            raise UsageError("A DDPM chain needs a source of fresh noise.")
 
     def run(self, start: Tensor) -> Iterator[Moment]:
         """Yield a moment after every step; stop asking to cancel.
@@ -137,4 +142,5 @@ class Chain:
             return ddim_step(y, noise, stride), None
         if self.recipe.sampler == "dpm":
             return dpm_step(y, noise, stride, past)
+        assert self.fresh is not None
         return ddpm_step(y, noise, self.fresh(index), stride, self.recipe.variance), None

@@ -26,7 +26,8 @@ def halve(pixels: Pixels) -> Pixels:
     """Return RGBA pixels at half the scale: 2 × 2 means, colours weighted by alpha.
 
     Where all four are clear their colours count alike: a screen interpolates between clear and
-    opaque pixels, and would darken the border if the clear ones were black. Integers rounded half up, so the bytes are the same everywhere; odd edges average what exists.
+    opaque pixels, and would darken the border if the clear ones were black. Integers rounded half
+    up, so the bytes are the same everywhere; odd edges average what exists.
 
     Parameters
     ----------

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_virtual_ihc.models.card import ColourStatistics
+from napari_virtual_ihc.models.card import UNKNOWN, ColourStatistics
 from napari_virtual_ihc.models.folder import save_model
+from napari_virtual_ihc.stains.lab import CHANNELS, CIELAB, lab_statistics
 from napari_virtual_ihc.stains.tissue import tissue_mask
 from napari_virtual_ihc.stains.unmix import unmix
 from napari_virtual_ihc.stains.vectors import H_DAB, H_E, StainVectors
@@ -81,6 +82,7 @@ def _card(
             "recipe": described(method, settings, outcome.ran),
             "input_colour": he,
             "output_colour": ihc,
+            "output_lab": lab_colours(data) if method.artifact == "score" else UNKNOWN,
             "data_fingerprint": data.fingerprint,
             "validation": outcome.figures,
             "notes": (*settings.notes, *method.notes, *scales, *outcome.notes),
@@ -97,6 +99,17 @@ def colours(data: PairFolder) -> tuple[ColourStatistics, ColourStatistics]:
         he_values.append(unmix(he, H_E)[mask])
         ihc_values.append(unmix(ihc, H_DAB)[mask])
     return _statistics(he_values, H_E), _statistics(ihc_values, H_DAB)
+
+
+def lab_colours(data: PairFolder) -> ColourStatistics:
+    """Return CIELAB statistics of the IHC over the tissue of some training pairs."""
+    pixels = []
+    for pair in data.train[:_COLOUR_PAIRS]:
+        _, ihc = load(pair)
+        mask = tissue_mask(ihc, data.mpp)
+        pixels.append(ihc[mask] if mask.any() else ihc.reshape(-1, 3))
+    known = lab_statistics(pixels)
+    return ColourStatistics(stains=CHANNELS, mean=known.mean, std=known.std, vectors=CIELAB)
 
 
 def _statistics(values: list[NDArray[np.float32]], vectors: StainVectors) -> ColourStatistics:

@@ -16,7 +16,9 @@ from napari_virtual_ihc.widgets.virtual import virtual_in_view
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.viewer import Viewer
+    from napari.window import Window
     from numpy.typing import NDArray
+    from qtpy.QtWidgets import QComboBox
 
 _STRIP, _FONT = 26, 15
 _STRIP_RGB, _WORDS_RGB = (110, 23, 107), (255, 255, 255)
@@ -54,6 +56,25 @@ def export_picture(viewer: ViewerModel, path: Path) -> Path:
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error}.") from error
     return path
+
+
+def grab_open_box(window: Window, box: QComboBox, path: Path) -> None:
+    """Write a picture of a window in which a box shows all its choices."""
+    from qtpy.QtCore import QPoint
+    from qtpy.QtGui import QPainter
+    from qtpy.QtWidgets import QApplication
+
+    main = window._qt_window
+    box.showPopup()
+    QApplication.processEvents()
+    picture = main.grab()
+    choices = box.view().window()
+    place = main.mapFromGlobal(choices.mapToGlobal(QPoint(0, 0)))
+    painter = QPainter(picture)
+    painter.drawPixmap(place, choices.grab())
+    painter.end()
+    box.hidePopup()
+    picture.save(str(path))
 
 
 def export_picture_dialog(viewer: Viewer) -> None:

@@ -1,4 +1,4 @@
-"""The demo's tour: H&E, virtual stain, both at 20×, the whole slide, and an export."""
+"""The demo's tour: H&E and virtual stain at 20×, another model, and the whole slide."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.models.library import BUNDLED
 from napari_virtual_ihc.stains.unmix import unmix
 from napari_virtual_ihc.stains.vectors import HED
 from napari_virtual_ihc.widgets.camera import Box, look_at, visible_box
-from napari_virtual_ihc.widgets.picture import export_picture
+from napari_virtual_ihc.widgets.picture import export_picture, grab_open_box
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 from napari_virtual_ihc.widgets.virtual import hide_virtual, show_again
 
@@ -60,6 +61,7 @@ class Tour:
         self._settle()
         self._pair("20x")
         self._window("window-20x")
+        self._other_model()
         self._say("Filling the slide …")
         self._shown.translate.translation.set_fill(True)
         self._settle(filled=True)
@@ -93,6 +95,24 @@ class Tour:
         show_again(hidden)
         self._settle()
         self.pictures.append(export_picture(self._shown.viewer, self._out / f"virtual-{name}.png"))
+
+    def _other_model(self) -> None:
+        """Show the models to choose from, and the same tissue by the next bundled one."""
+        page = self._shown.translate
+        former = page.state.model
+        other = next((name for name in BUNDLED if name != former), None)
+        if other is None:
+            return
+        self._say(f"Translating the same with {other} …")
+        path = self._out / "window-models.png"
+        grab_open_box(self._shown.viewer.window, page.view.models, path)
+        self.pictures.append(path)
+        page.translation.set_model(other)
+        self._settle()
+        name = f"virtual-20x-{other}.png"
+        self.pictures.append(export_picture(self._shown.viewer, self._out / name))
+        page.translation.set_model(former)
+        self._settle()
 
     def _window(self, name: str) -> None:
         path = self._out / f"{name}.png"
