@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.errors import ModelError, UsageError
 from napari_virtual_ihc.sampling.chain import Chain
 from napari_virtual_ihc.sampling.noise import START, NoiseField
 from napari_virtual_ihc.sampling.recipe import SamplerRecipe
@@ -104,12 +104,12 @@ def test_moments_preview_the_end_and_stopping_is_at_once() -> None:
         return noise_in(y, index)
 
     recipe = SamplerRecipe(start=300, steps=10, sampler="ddim", guidance="off", refinement="off")
-    moments = Chain(recipe, counted, torch.zeros_like).run(start)
+    moments = Chain(recipe, counted).run(start)
     first = next(moments)
     assert (first.done, first.total, asked) == (1, 10, [299])
     moments.close()
     assert asked == [299]
-    *_, last = Chain(recipe, noise_in, torch.zeros_like).run(start)
+    *_, last = Chain(recipe, noise_in).run(start)
     torch.testing.assert_close(last.sample, last.clean)
 
 
@@ -120,4 +120,9 @@ def test_a_sample_that_is_no_number_is_told_with_its_step() -> None:
         return y * (math.nan if index < 250 else 1)
 
     with pytest.raises(ModelError, match="after step 233"):
-        Chain(recipe, broken, torch.zeros_like).sample(torch.zeros(1, 3, 4, 4))
+        Chain(recipe, broken).sample(torch.zeros(1, 3, 4, 4))
+
+
+def test_ddpm_without_noise_is_refused() -> None:
+    with pytest.raises(UsageError, match="fresh noise"):
+        Chain(SamplerRecipe(), noise_in)

@@ -214,7 +214,7 @@ def test_patches_are_refined_in_the_last_steps_only() -> None:
             asked.append(index)
             return torch.zeros_like(y)
 
-    chain = Chain(recipe, lambda y, index: 0.1 * y, torch.zeros_like, refinement=Noted())
+    chain = Chain(recipe, lambda y, index: 0.1 * y, refinement=Noted())
     chain.sample(drawn(1, 3, 4, 4))
     assert asked == list(range(29, -1, -1))
 
