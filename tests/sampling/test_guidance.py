@@ -115,7 +115,7 @@ def test_rolled_views_fit_their_picture_no_more() -> None:
         assert torch.corrcoef(torch.stack([view.flatten(), maps.flatten()]))[0, 1] < 0.2
 
 
-@pytest.mark.parametrize("norm", ["unit", "raw"])
+@pytest.mark.parametrize("norm", ["terms", "unit", "raw"])
 def test_late_guidance_raises_the_information_and_early_lowers_it(norm: str) -> None:
     structure = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(3))
     y = 0.1 * drawn(2, 3, 32, 32)
@@ -128,11 +128,15 @@ def test_late_guidance_raises_the_information_and_early_lowers_it(norm: str) -> 
         assert ((after > before) == raised).all()
 
 
-def test_a_normalised_shift_is_the_asked_share_of_the_steps_deviation() -> None:
-    acting = guide(torch.rand(1, 1, 32, 32), guidance_scale=0.02)
+@pytest.mark.parametrize(("norm", "share"), [("unit", 1.0), ("terms", 1 - 2 * 76 / 300)])
+def test_a_normalised_shift_is_the_asked_share_of_the_steps_deviation(
+    norm: str, share: float
+) -> None:
+    structure = torch.rand(1, 1, 32, 32)
+    acting = guide(structure, guidance_scale=0.02, guidance_norm=norm, entropy="none")
     schedule, y = SamplerRecipe().schedule, drawn(1, 3, 32, 32)
-    shift = acting(y, torch.zeros_like(y), 200) * schedule.pull[200]
-    expected = 0.02 * schedule.posterior[200].sqrt()
+    shift = acting(y, torch.zeros_like(y), 75) * schedule.pull[75]
+    expected = 0.02 * share * schedule.posterior[75].sqrt()
     assert shift.square().mean().sqrt().item() == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -140,7 +144,10 @@ def test_the_raw_shift_is_kappa_sigma_squared_gradient() -> None:
     structure, y = torch.rand(1, 1, 16, 16), drawn(1, 3, 16, 16)
     acting = guide(structure, guidance_norm="raw", guidance_scale=500, guidance_sign=-1)
     schedule, free = SamplerRecipe().schedule, y.clone().requires_grad_(True)
-    (slope,) = torch.autograd.grad(acting.potential(free, torch.zeros_like(y), 120).sum(), free)
+    spread, shared = acting.terms(free, torch.zeros_like(y), 120)
+    share = 121 / 300
+    potential = share * (spread - shared) + (1 - share) * shared
+    (slope,) = torch.autograd.grad(potential.sum(), free)
     shift = acting(y, torch.zeros_like(y), 120) * schedule.pull[120]
     torch.testing.assert_close(shift, (-500 * schedule.posterior[120] * slope).to(shift))
 
@@ -159,9 +166,9 @@ def test_the_estimate_of_the_clean_picture_can_be_guided_instead() -> None:
     structure, y, noise = torch.rand(1, 1, 16, 16), drawn(1, 3, 16, 16), drawn(1, 3, 16, 16, seed=1)
     acting = guide(structure, guide_on="y0_hat", entropy="none")
     clean = SamplerRecipe().schedule.clean(y, noise, 150)
-    share = 1 - 2 * SamplerRecipe().uncertainty_share(150)
-    expected = share * acting.information(clean, 150)
-    torch.testing.assert_close(acting.potential(y, noise, 150), expected)
+    spread, shared = acting.terms(y, noise, 150)
+    torch.testing.assert_close(shared, acting.information(clean, 150))
+    assert spread.tolist() == [0]
 
 
 def test_guidance_that_is_no_number_is_told() -> None:

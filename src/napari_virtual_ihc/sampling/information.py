@@ -92,29 +92,28 @@ class InformationGuide:
         return self._last * (self._recipe.guidance_sign * self._weight(index))
 
     def _slope(self, y: Tensor, noise: Tensor, index: int) -> Tensor:
-        """Return ∇M of each picture; of unit RMS where the recipe normalises it."""
+        """Return ∇M of each picture, normalised as the recipe says."""
         with torch.enable_grad():
             free = y.detach().requires_grad_(True)
-            (slope,) = torch.autograd.grad(self.potential(free, noise, index).sum(), free)
-        if not slope.isfinite().all():
+            terms = self.terms(free, noise, index)
+            spread, shared = (_gradient(term, free) for term in terms)
+        if not (spread + shared).isfinite().all():
             raise ModelError(f"The guidance is not a number at step {index} of the diffusion.")
-        if self._recipe.guidance_norm == "raw":
-            return slope
-        size = slope.pow(2).mean(dim=(1, 2, 3), keepdim=True).sqrt()
-        return slope / size.clamp(min=1e-12)
+        kind, share = self._recipe.guidance_norm, self._recipe.uncertainty_share(index)
+        if kind == "terms":
+            spread, shared = _unit(spread), _unit(shared)
+        slope = share * spread + (1 - 2 * share) * shared
+        return _unit(slope) if kind == "unit" else slope
 
-    def potential(self, y: Tensor, noise: Tensor, index: int) -> Tensor:
-        """Return M of each picture, (N,)."""
-        recipe, schedule = self._recipe, self._schedule
-        share, span = recipe.uncertainty_share(index), 1.0
-        seen = y
+    def terms(self, y: Tensor, noise: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        """Return H and Î of each picture, both (N,)."""
+        recipe, schedule, span, seen = self._recipe, self._schedule, 1.0, y
         if recipe.guide_on == "y0_hat":
             seen = schedule.clean(y, noise.detach(), index)
         else:
             signal = schedule.signal_at(index)
             span = math.sqrt(signal) + 3 * math.sqrt(1 - signal)
-        spread = entropy(seen, recipe.entropy, span)
-        return share * spread + (1 - 2 * share) * self.information(seen, index)
+        return entropy(seen, recipe.entropy, span), self.information(seen, index)
 
     def information(self, seen: Tensor, index: int) -> Tensor:
         """Return Î of each picture and the H&E, (N,)."""
@@ -132,6 +131,20 @@ class InformationGuide:
         normalised gradients count in units of its standard deviation, κ √Σ ∇M.
         """
         variance = float(self._schedule.posterior[index])
-        if self._recipe.guidance_norm == "unit":
+        if self._recipe.guidance_norm != "raw":
             variance = math.sqrt(variance)
         return self._recipe.guidance_scale * variance / float(self._schedule.pull[index])
+
+
+def _gradient(term: Tensor, of: Tensor) -> Tensor:
+    """Return the gradient of a sum of terms; zeros where they do not depend on ``of``."""
+    if not term.requires_grad:
+        return torch.zeros_like(of)
+    (slope,) = torch.autograd.grad(term.sum(), of, retain_graph=True)
+    return slope
+
+
+def _unit(slope: Tensor) -> Tensor:
+    """Return gradients of unit RMS over each picture; one of zeros stays."""
+    size = slope.pow(2).mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return slope / size.clamp(min=1e-12)

@@ -67,12 +67,12 @@ class SamplerRecipe(BaseModel):
         default=0.02,
         ge=0,
         description="κ: a step of the schedule shifts its mean by κ Σ ∇M, or by κ √Σ per unit RMS "
-        "of ∇M where that is normalised (our reading).",
+        "of ∇M where gradients are normalised (our reading).",
     )
-    guidance_norm: Literal["unit", "raw"] = Field(
-        default="unit",
-        description="Normalise ∇M to unit RMS over each picture, or take it raw with a κ as "
-        "EGSDE's (our reading: unit).",
+    guidance_norm: Literal["terms", "unit", "raw"] = Field(
+        default="terms",
+        description="Normalise ∇H and ∇I to unit RMS over each picture, so that λ alone weighs "
+        "them; or their sum ∇M; or take it raw with a κ as EGSDE's (our reading: terms).",
     )
     guide_on: Literal["y_t", "y0_hat"] = Field(
         default="y_t",
