@@ -95,7 +95,7 @@ class Asp(ContrastiveMethod[AspRecipe]):
                 per_batch=True,
             ),
         ),
-        "smoke": smoke(AspRecipe),
+        "smoke": smoke(AspRecipe).model_copy(update={"lr": 5e-4}),
     }
     ablations: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "SP": ("asp_scheduler=none",),
