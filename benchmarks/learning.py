@@ -4,8 +4,8 @@ ASP and MDCL train 200 steps on the same pairs: ours from three seeds, with the 
 trainer takes on this machine, and the published way (`published.py`, float32) from the start and
 the batches of each of them. The figure is the grey difference of held-out pairs, in grey levels.
 
-within           whether, for each method and seed, ours differs from the published way from the same
-                 start by no more than the three seeds of ours differ among themselves
+within           whether, for each method and seed, ours differs from the published way from the
+                 same start by no more than the three seeds of ours differ among themselves
 methods          the figures by method and seed, untrained and of either way
 
 The networks are the paper's in kind (6 blocks, spectral norm, instance norm), narrow enough for two
