@@ -21,6 +21,8 @@ TINY = [
     "netf_width=8",
     "crop_size=36",
     "batch_size=1",
+    "n_epochs=3",
+    "n_epochs_decay=1",
 ]
 
 

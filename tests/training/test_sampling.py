@@ -31,7 +31,8 @@ def data(pairs: Path) -> PairFolder:
 
 
 def sampler(data: PairFolder, *settings: str, seed: int = 0) -> Sampler:
-    recipe = Asp.presets["smoke"].with_settings(["crop_size=32", *settings])
+    epochs = ["n_epochs=3", "n_epochs_decay=1"]
+    recipe = Asp.presets["smoke"].with_settings(["crop_size=32", *epochs, *settings])
     return Sampler(data, recipe, seed, 100)
 
 
