@@ -17,7 +17,7 @@ from PIL import Image
 
 from napari_virtual_ihc.cli import train as commands
 from napari_virtual_ihc.cli.methods import methods
-from napari_virtual_ihc.errors import UsageError
+from napari_virtual_ihc.errors import DataError, UsageError
 from napari_virtual_ihc.jobs.run_folder import RunFolder
 from napari_virtual_ihc.models.folder import load_model
 
@@ -244,3 +244,16 @@ def test_every_switch_of_a_method_is_told_with_its_values(
     assert "w/o GP\n    --set lambda_gp=0" in told
     with pytest.raises(UsageError, match="'magic' is unknown"):
         methods("magic")
+
+
+def test_a_refused_training_can_be_corrected_under_its_name(
+    tmp_path: Path, pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DataError):
+        train(pairs, tmp_path / "run", set_=[*TINY, "crop_size=2048"])
+    assert RunFolder.open(tmp_path / "run").state() == "failed"
+    train(pairs, tmp_path / "run", checkpoint_steps=1, tissue="  ")
+    folder = RunFolder(tmp_path / "run")
+    assert folder.state() == "finished"
+    assert [e["step"] for e in folder.events() if e["event"] == "checkpoint"][:2] == [1, 2]
+    assert load_model(folder.model_dir).card.tissue == "unknown"

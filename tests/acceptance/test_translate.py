@@ -25,6 +25,7 @@ from napari_virtual_ihc.networks.init import initialise
 from napari_virtual_ihc.networks.radius import dependency_radius
 from napari_virtual_ihc.networks.registry import describe
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
+from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,3 +204,21 @@ def _address(place: Path, workers: int) -> str:
     with distributed.Client(scheduler_file=str(place), timeout="60s") as client:
         client.wait_for_workers(workers, timeout=120)
         return str(client.scheduler.address)
+
+
+def test_missing_pixels_leave_with_code_1_and_the_place(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(1)
+    slide = OmeZarrPyramid.create(
+        tmp_path / "a.ome.zarr", height=1024, width=1024, mpp=0.5, tile=256, attributes={}
+    )
+    for row, col in np.ndindex(*slide.grid):
+        slide.write_tile(row, col, rng.integers(90, 220, (256, 256, 3)).astype(np.uint8))
+    slide.build_levels()
+    slide.drop_tile(0, 0, 3)
+    out = tmp_path / "out.ome.zarr"
+    assert run(words(slide.path, out, model, "--backend", "torch")) == 1
+    told = answer(capsys)
+    assert (told["failed_tiles"], told["incomplete"]) == (0, ["0, 1"])
+    assert run(["verify", str(out), "--slide", str(slide.path), "--model", str(model)]) == 0

@@ -81,10 +81,7 @@ def import_model(
         raise UsageError("Give --out or --library, not both.")
     if name in BUNDLED and out is None:
         raise UsageError(f"{name!r} is the name of a bundled model; give another --name.")
-    facts = ImportFacts(
-        name, mpp, marker.strip() or "unknown", tissue.strip() or "unknown",
-        licence.strip() or "unknown", mpp_out, reference_test_mode,
-    )  # fmt: skip
+    facts = ImportFacts(name, mpp, marker, tissue, licence, mpp_out, reference_test_mode)
     folder = out or (library or load_settings().library_dirs[0]) / name
     import_checkpoint(file, facts, folder)
     card = read_card(folder)

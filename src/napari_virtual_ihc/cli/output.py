@@ -40,10 +40,12 @@ def require_mpp(mpp: float | None) -> None:
     Raises
     ------
     UsageError
-        If it is not between 0.01 and 100.
+        If it is out of a model card's range.
     """
-    if mpp is not None and not 0.01 < mpp < 100:
-        raise UsageError(f"--mpp is µm/px, between 0.01 and 100, not {mpp:g}.")
+    from napari_virtual_ihc.models.card import LEAST_MPP, MOST_MPP
+
+    if mpp is not None and not LEAST_MPP < mpp < MOST_MPP:
+        raise UsageError(f"--mpp is µm/px, between {LEAST_MPP:g} and {MOST_MPP:g}, not {mpp:g}.")
 
 
 def say(sentence: str) -> None:

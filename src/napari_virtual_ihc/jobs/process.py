@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from napari_virtual_ihc.files import read_json, write_json
+from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.files import read_json, to_json, write_json
 from napari_virtual_ihc.provenance import stamp
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "virtual-ihc/process/1"
 _START_TOLERANCE_S = 0.05
+_LOOKS, _LOOK_S = 20, 0.02
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,42 @@ class ProcessIdentity:
 
     def write(self, path: Path) -> None:
         """Write the identity as JSON, atomically."""
+        write_json(path, self._stamped())
+
+    def _stamped(self) -> dict[str, Any]:
         content: dict[str, Any] = asdict(self)
-        write_json(path, stamp(SCHEMA, "job") | content)
+        return stamp(SCHEMA, "job") | content
+
+    @classmethod
+    def claim(cls, path: Path) -> ProcessIdentity | None:
+        """Write the calling process to ``path`` unless a living one of this machine stands there.
+
+        Of several that claim at once, one makes the file; one left by a process that died, or that
+        is damaged, is taken over.
+
+        Returns
+        -------
+        ProcessIdentity or None
+            The other process that holds it; None where the caller now does.
+        """
+        content = to_json(cls.current()._stamped())
+        while True:
+            with contextlib.suppress(FileExistsError), path.open("xb", buffering=0) as file:
+                file.write(content)
+                return None
+            owner = cls._standing(path)
+            if owner is not None and owner.alive():
+                return owner
+            path.unlink(missing_ok=True)
+
+    @classmethod
+    def _standing(cls, path: Path) -> ProcessIdentity | None:
+        """Return who stands at ``path``; a file that is being written is waited for."""
+        for _ in range(_LOOKS):
+            with contextlib.suppress(VirtualIhcError):
+                return cls.read(path)
+            time.sleep(_LOOK_S)
+        return None
 
     @property
     def local(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_virtual_ihc.errors import ModelError, VirtualIhcError
 from napari_virtual_ihc.files import read_json, write_json
@@ -22,6 +22,11 @@ STANDARD_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Unknown = Literal["unknown"]
 StatisticsMode = Literal["slide", "tile", "dense", "none"]
 Level = Annotated[int, Field(ge=0, le=255)]
+LEAST_MPP, MOST_MPP = 0.01, 100.0
+Mpp = Annotated[float, Field(gt=LEAST_MPP, lt=MOST_MPP)]
+"""Scale in µm/px."""
+Stated = Annotated[str, AfterValidator(lambda words: words.strip() or UNKNOWN)]
+"""A fact in words; what is left empty is unknown."""
 _STAMP = ("schema", "command", "version")
 
 
@@ -88,10 +93,10 @@ class ModelCard(_Part):
     recipe: dict[str, Any] | Unknown = UNKNOWN
     architecture: str
     arguments: dict[str, Any]
-    marker: str = UNKNOWN
-    tissue: str = UNKNOWN
-    mpp_in: float = Field(gt=0.01, lt=100)
-    mpp_out: float = Field(gt=0.01, lt=100)
+    marker: Stated = UNKNOWN
+    tissue: Stated = UNKNOWN
+    mpp_in: Mpp
+    mpp_out: Mpp
     tiling: Literal["exact", "blended", "none"]
     dependency_radius: int | None = Field(default=None, ge=0)
     default_statistics: StatisticsMode = "slide"
@@ -103,7 +108,7 @@ class ModelCard(_Part):
     data_regime: str = UNKNOWN
     data_fingerprint: str = UNKNOWN
     validation: tuple[ValidationFigure, ...] = ()
-    licence: str = UNKNOWN
+    licence: Stated = UNKNOWN
     intended_use: str = RESEARCH_USE_ONLY
     source_sha256: str = UNKNOWN
     notes: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ _OVERHEAD = 200
 
 def frozen(pixels: Pixels) -> Pixels:
     """Return ``pixels`` read-only; a tile of one colour (blank) as a broadcast of one pixel."""
-    if (pixels == pixels[0, 0]).all():
+    if (pixels[0, 0] == pixels[-1, -1]).all() and (pixels == pixels[0, 0]).all():
         return np.broadcast_to(pixels[:1, :1].copy(), pixels.shape)
     if pixels.flags.writeable or pixels.base is not None:
         pixels = pixels.copy()

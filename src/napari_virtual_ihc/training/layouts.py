@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_virtual_ihc.errors import DataError
@@ -11,6 +10,7 @@ from napari_virtual_ihc.training.pictures import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff"})
 SIDE_BY_SIDE = "side by side"
@@ -168,7 +168,7 @@ def _endings(folder: Path, marker: str) -> tuple[str, str] | None:
 
     An IHC ends with the marker, ``IHC``, or both; else the one ending that begins with ``IHC``.
     """
-    stems = [Path(name).name for name in pictures(folder)]
+    stems = [file.stem for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
     ends = sorted({stem[stem.rindex("_") :] for stem in stems if "_" in stem[1:]})
     he = [end for end in ends if _plain(end) == "he"]
     named = {_plain(f"IHC{marker}"), _plain(marker), "ihc"}

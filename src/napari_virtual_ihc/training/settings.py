@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_virtual_ihc.errors import JobError, UsageError
 from napari_virtual_ihc.jobs.control import Priority
+from napari_virtual_ihc.models.card import Mpp, Stated
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
@@ -22,10 +23,10 @@ class TrainingSettings(BaseModel):
     preset: str = Field(description="Preset the recipe started from.")
     recipe: dict[str, Any] = Field(description="The recipe as JSON values.")
     data: Path = Field(description="Folder of pairs.")
-    mpp: float = Field(gt=0.01, lt=100, description="Scale of the pictures, µm/px.")
-    marker: str = Field(default="unknown", description="What the IHC shows.")
-    tissue: str = Field(default="unknown", description="Organ or kind of tissue.")
-    licence: str = Field(default="unknown", description="Terms of the finished model.")
+    mpp: Mpp = Field(description="Scale of the pictures, µm/px.")
+    marker: Stated = Field(default="unknown", description="What the IHC shows.")
+    tissue: Stated = Field(default="unknown", description="Organ or kind of tissue.")
+    licence: Stated = Field(default="unknown", description="Terms of the finished model.")
     notes: tuple[str, ...] = Field(default=(), description="Sentences for the model card.")
     steps: int | None = Field(default=None, ge=1, description="Steps; the recipe's where none.")
     start: Path | None = Field(

@@ -30,12 +30,14 @@ _CHECKSUMS = "checksums.json"
 _WRITER = "writer.json"
 _UNREADABLE = "cannot be read"
 _NAMES = {
-    "model": "another model",
-    "slide": "another slide",
-    "settings": "other settings",
-    "statistics": "other statistics",
-    "mpp": "another scale",
+    ("model",): "another model",
+    ("slide", "fingerprint"): "another slide",
+    ("slide", "mpp"): "another scale of the slide",
+    ("settings",): "other settings",
+    ("statistics",): "other statistics",
+    ("mpp",): "another scale",
 }
+"""Where a provenance names what an output was made from, and what it is where that differs."""
 
 Place = tuple[int, int]
 
@@ -54,9 +56,12 @@ class Record:
     def __init__(self, pyramid: Path) -> None:
         self._folder = pyramid / _GROUP
 
-    def _keep(self, name: str, data: bytes) -> None:
+    def _make_group(self) -> None:
         group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
         write_json(self._folder / "zarr.json", group)
+
+    def _keep(self, name: str, data: bytes) -> None:
+        self._make_group()
         atomic_write_bytes(self._folder / name, data)
 
     def _keep_json(self, name: str, content: dict[str, Any]) -> None:
@@ -109,12 +114,12 @@ class Record:
         ExportError
             If another living one does.
         """
+        self._make_group()
         file = self._folder / _WRITER
-        owner = ProcessIdentity.read(file)
-        if owner is not None and owner.alive() and owner != ProcessIdentity.current():
+        owner = ProcessIdentity.claim(file)
+        if owner is not None:
             name = self._folder.parent.name
             raise ExportError(f"{name} is being written by process {owner.pid}; wait for it.")
-        ProcessIdentity.current().write(file)
         try:
             yield
         finally:
@@ -189,18 +194,17 @@ def require_same(name: str, found: dict[str, Any], wanted: dict[str, Any]) -> No
     """
     if found.get("key") == wanted["key"]:
         return
-    other = next((text for part, text in _NAMES.items() if found.get(part) != wanted[part]), None)
-    if other == _NAMES["slide"] and _fingerprint(found) == _fingerprint(wanted):
-        other = _NAMES["mpp"]
+    other = next((t for at, t in _NAMES.items() if _part(found, at) != _part(wanted, at)), None)
     told = f"was made from {other}" if other else "was made by another version"
     if other == "other settings":
         told += f" ({_difference(found.get('settings'), wanted['settings'])})"
     raise ExportError(f"{name} {told}; give another output or remove it.")
 
 
-def _fingerprint(provenance: dict[str, Any]) -> object:
-    slide = provenance.get("slide")
-    return slide.get("fingerprint") if isinstance(slide, dict) else None
+def _part(provenance: object, place: tuple[str, ...]) -> object:
+    for name in place:
+        provenance = provenance.get(name) if isinstance(provenance, dict) else None
+    return provenance
 
 
 def read_failures(folder: Path) -> dict[Place, str]:
