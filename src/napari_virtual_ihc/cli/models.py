@@ -89,6 +89,35 @@ def import_model(
     _emit_with_card("virtual-ihc/model-import/1", "models import", place, card, as_json)
 
 
+@app.command("join")
+def join_models(
+    score: Annotated[str, typer.Argument(help="Trained miu-diff: name or model folder.")],
+    name: Annotated[str, typer.Option(help="Name of the model in the library.")],
+    estimator: Annotated[
+        str, typer.Option(help="Trained miu-diff-estimator; without one nothing guides.")
+    ] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="field=value of its sampler; repeatable.")
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Keep weights in half precision.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Model folder to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a diffusion model that translates slides of MIU-Diff's two trainings."""
+    from napari_virtual_ihc.methods.miu_diff_model import join
+    from napari_virtual_ihc.methods.recipe import values_of
+    from napari_virtual_ihc.models.library import Library
+    from napari_virtual_ihc.settings import load_settings
+
+    library = Library()
+    guide = library.get(estimator) if estimator else None
+    folder = out or load_settings().library_dirs[0] / name
+    fields = values_of(settings or [])
+    card = join(library.get(score), guide, folder, name=name, sampler=fields, half=half)
+    place = {"folder": str(folder)}
+    _emit_with_card("virtual-ihc/model-join/1", "models join", place, card, as_json)
+
+
 def _emit_with_card(
     schema: str, command: str, facts: dict[str, Any], card: ModelCard, as_json: bool
 ) -> None:

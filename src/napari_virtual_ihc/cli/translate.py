@@ -27,6 +27,13 @@ def translate(
     backend: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     statistics: Annotated[str, typer.Option(help="slide, tile or dense.")] = "slide",
+    sampler: Annotated[
+        str, typer.Option(help="How a diffusion is sampled: model (as its card says) or a preset.")
+    ] = "model",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Reverse steps of a diffusion, instead of its own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of a diffusion's noise.")] = 0,
     scheduler: Annotated[str, typer.Option(help="dask scheduler, tcp://host:port.")] = "",
     as_json: _Json = False,
 ) -> int:
@@ -34,11 +41,12 @@ def translate(
     from napari_virtual_ihc.models.library import Library
     from napari_virtual_ihc.slides.open import open_slide
     from napari_virtual_ihc.translation.export import Options, translate_slide
+    from napari_virtual_ihc.translation.sampling import Sampling
 
     require_mpp(mpp)
     options = Options(
         device=device, backend=backend, precision=precision, statistics=statistics,
-        region=_box(region), scheduler=scheduler or None,
+        region=_box(region), scheduler=scheduler or None, sampling=Sampling(sampler, steps, seed),
     )  # fmt: skip
     opened = open_slide(slide, mpp)
     loaded = Library().get(model)

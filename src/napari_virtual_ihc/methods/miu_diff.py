@@ -53,7 +53,7 @@ class MiuDiff(Learner[MiuDiffRecipe]):
     protocols: ClassVar[Mapping[str, str]] = {
         "noise_error": f"{_PROTOCOL} to six levels",
         **{
-            f"noise_error_{name}": f"{_PROTOCOL} to {share:.0%} of the schedule"
+            f"noise_error_{name}": f"{_PROTOCOL} to {share:.0%} of the steps learned"
             for name, share in _LEVELS.items()
         },
     }
@@ -92,7 +92,7 @@ class MiuDiff(Learner[MiuDiffRecipe]):
     def training_step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
         """Do one step of Score."""
         network, optimiser = self.networks["Score"], self.optimisers["Score"]
-        steps = drawn_steps(batch, self.recipe.train_steps)
+        steps = drawn_steps(batch, self.recipe.learned_steps)
         noise = drawn_noise(batch)
         optimiser.zero_grad(set_to_none=True)
         told = network(self.schedule.noised(batch.ihc, noise, steps), steps)
@@ -105,16 +105,20 @@ class MiuDiff(Learner[MiuDiffRecipe]):
         """Return the error of the told noise of a held-out batch, overall and level by level."""
         noise, errors = drawn_noise(batch), {}
         for name, share in _LEVELS.items():
-            index = round(share * (self.recipe.train_steps - 1))
+            index = round(share * (self.recipe.learned_steps - 1))
             noised = self.schedule.noised(batch.ihc, noise, index)
             told = network(noised, at_step(noised, index))
             errors[f"noise_error_{name}"] = float(F.mse_loss(told, noise))
         return {"noise_error": sum(errors.values()) / len(errors), **errors}
 
     def picture(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return IHC and, right of each, it noised, its estimate, and IHC made from noise alone."""
+        """Return IHC and, right of each, it noised, its estimate, and IHC made from noise alone.
+
+        Where not all steps are learned, the last is not made from noise alone but from as much of
+        it as if it were.
+        """
         ihc, noise = batch.ihc[:_SHOWN], drawn_noise(batch)[:_SHOWN]
-        index = round(_SHOWN_AT * (self.recipe.train_steps - 1))
+        index = round(_SHOWN_AT * (self.recipe.learned_steps - 1))
         noised = self.schedule.noised(ihc, noise, index)
         told = network(noised, at_step(noised, index))
         made = self._unguided(network, noise)
@@ -127,8 +131,8 @@ class MiuDiff(Learner[MiuDiffRecipe]):
             train_steps=self.recipe.train_steps,
             beta_first=self.recipe.beta_first,
             beta_last=self.recipe.beta_last,
-            start=self.recipe.train_steps,
-            steps=min(_SHOWN_STEPS, self.recipe.train_steps),
+            start=self.recipe.learned_steps,
+            steps=min(_SHOWN_STEPS, self.recipe.learned_steps),
             sampler="dpm",
             spacing="quadratic",
             guidance="off",

@@ -83,6 +83,26 @@ class MiuDiffRecipe(DiffusionRecipe):
         "and kept (our reading); none is 'w/o EMA'.",
     )
 
+    learned_below: int | None = Field(
+        default=None,
+        ge=10,
+        validate_default=True,
+        description="Learn from pictures noised to steps below this only, which is what a chain "
+        "from noised H&E visits; none learns them all, as the paper.",
+    )
+
+    @property
+    def learned_steps(self) -> int:
+        """How many steps of the schedule, from the first, are learned."""
+        return self.train_steps if self.learned_below is None else self.learned_below
+
+    @field_validator("learned_below")
+    @classmethod
+    def _has_so_many_steps(cls, below: int | None, info: ValidationInfo) -> int | None:
+        if below is not None and below > info.data.get("train_steps", below):
+            raise ValueError("it lies beyond the schedule's steps")
+        return below
+
     @field_validator("size")
     @classmethod
     def _fits_the_crop(cls, size: str, info: ValidationInfo) -> str:
@@ -148,6 +168,7 @@ SCORE_PRESETS: dict[str, Recipe] = {
         n_epochs_decay=20,
         lr=5e-4,
         ema_decay=0.999,
+        learned_below=500,
     ),
     "smoke": MiuDiffRecipe(
         size="tiny",

@@ -170,10 +170,7 @@ class Recipe(BaseModel):
             If a field does not exist or its value is not allowed; the sentence names it.
         """
         content = self.model_dump(mode="json")
-        for setting in settings:
-            field, equals, value = setting.partition("=")
-            if not equals:
-                raise UsageError(f"Setting {setting!r} is not of the form field=value.")
+        for field, value in values_of(settings).items():
             _place(content, field, value)
         return read_recipe(type(self), content)
 
@@ -197,14 +194,31 @@ def read_recipe(kind: type[R], content: dict[str, Any]) -> R:
         raise UsageError(f"Recipe field {field!r}: {first['msg']}.") from error
 
 
-def _place(content: dict[str, Any], field: str, value: str) -> None:
+def values_of(settings: Iterable[str]) -> dict[str, Any]:
+    """Return the values of ``field=value`` settings, read as JSON where they are.
+
+    Raises
+    ------
+    UsageError
+        If one is not of that form.
+    """
+    values = {}
+    for setting in settings:
+        field, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"Setting {setting!r} is not of the form field=value.")
+        values[field] = _value(value)
+    return values
+
+
+def _place(content: dict[str, Any], field: str, value: Any) -> None:
     *groups, name = field.split(".")
     place: Any = content
     for group in groups:
         place = place.get(group) if isinstance(place, dict) else None
     if not isinstance(place, dict) or name not in place:
         raise UsageError(f"Recipe field {field!r} does not exist.")
-    place[name] = _value(value)
+    place[name] = value
 
 
 def _value(text: str) -> Any:

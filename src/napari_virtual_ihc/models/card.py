@@ -83,12 +83,17 @@ class ModelCard(_Part):
         Stain densities of the training H&E and IHC.
     output_lab
         CIELAB of the training IHC, to which a diffusion moves the colours of the H&E.
+    sampler
+        How a diffusion is sampled unless asked otherwise: fields of
+        `sampling.recipe.SamplerRecipe`.
     weights_sha256
         Of ``weights.safetensors``; filled when the model is saved.
     """
 
     name: str = Field(pattern=STANDARD_NAME)
-    kind: Literal["generator", "score", "auxiliary", "estimator", "encoder"] = "generator"
+    kind: Literal["generator", "diffusion", "score", "auxiliary", "estimator", "encoder"] = (
+        "generator"
+    )
     method: str = UNKNOWN
     recipe: dict[str, Any] | Unknown = UNKNOWN
     architecture: str
@@ -105,6 +110,7 @@ class ModelCard(_Part):
     input_colour: ColourStatistics | Unknown = UNKNOWN
     output_colour: ColourStatistics | Unknown = UNKNOWN
     output_lab: ColourStatistics | Unknown = UNKNOWN
+    sampler: dict[str, Any] | Unknown = UNKNOWN
     data_regime: str = UNKNOWN
     data_fingerprint: str = UNKNOWN
     validation: tuple[ValidationFigure, ...] = ()

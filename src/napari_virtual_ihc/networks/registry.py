@@ -16,6 +16,7 @@ from napari_virtual_ihc.networks.auxiliary import (
     Rebuilder,
     RebuilderConfig,
 )
+from napari_virtual_ihc.networks.miu_diff import MiuDiffConfig, MiuDiffNetworks
 from napari_virtual_ihc.networks.norm import thaw_statistics
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 GeneratorConfig = ResnetConfig | UnetConfig | AmmfiConfig
 """Networks from RGB to RGB; each has ``input_nc``, ``output_nc``, ``norm`` and ``stride``."""
-DiffusionConfig = ScoreUnetConfig
+DiffusionConfig = ScoreUnetConfig | MiuDiffConfig
 """Networks that make IHC in many steps: no generators, so that one pass is never taken for all."""
 Config = (
     GeneratorConfig
@@ -64,6 +65,7 @@ architectures: dict[str, tuple[type[Any], type[Any]]] = {
     "segmentation-unet": (SegmentationUnetConfig, SegmentationUnet),
     "score-unet": (ScoreUnetConfig, ScoreUnet),
     "statistics-network": (StatisticsConfig, StatisticsNetwork),
+    "miu-diff": (MiuDiffConfig, MiuDiffNetworks),
 }
 
 
@@ -121,7 +123,13 @@ def build_empty(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 def describe(config: Config) -> dict[str, Any]:
     """Return ``config`` as JSON values, so that ``configure`` gives it back."""
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(config).items()}
+    return {key: _plain(value) for key, value in asdict(config).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _on_meta(name: str, config: Config) -> nn.Module:

@@ -79,6 +79,10 @@ class SamplerRecipe(BaseModel):
         description="Evaluate M at the noised sample, as the paper writes it, or at the estimate "
         "of the clean picture, with a statistics network trained on clean ones (our reading).",
     )
+    bound: Literal["donsker_varadhan", "nwj"] = Field(
+        default="donsker_varadhan",
+        description="Bound on mutual information; the one that the statistics network learned by.",
+    )
     guide_every: int = Field(
         default=1, ge=1, description="Compute ∇M every so many steps, and keep it between."
     )

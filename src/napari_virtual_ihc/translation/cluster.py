@@ -8,7 +8,7 @@ own.
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from napari_virtual_ihc.tiles.producer import TileAddress
+    from napari_virtual_ihc.translation.sampling import Sampling
     from napari_virtual_ihc.translation.translator import Translator
 
     Block = tuple[TileAddress, ...]
@@ -39,6 +40,8 @@ class Order:
         The slide's statistics as `Statistics.to_bytes` writes them; None where the mode has none.
     key
         What the worker's own translator must come to, or it refuses.
+    sampling
+        See `Translator`.
     """
 
     slide: str
@@ -52,6 +55,7 @@ class Order:
     statistics: bytes | None
     windows: int
     key: str
+    sampling: Sampling
 
 
 class Cluster:
@@ -151,13 +155,13 @@ def order_of(translator: Translator, slide_path: Path) -> Order:
         str(translator.model.folder.resolve()), choice.device, choice.backend, choice.precision,
         asked_for(translator.mode), translator.grid.tile,
         None if found is None else found.to_bytes(), 0 if found is None else found.windows,
-        translator.key,
+        translator.key, translator.sampling,
     )  # fmt: skip
 
 
 def warm(order: Order, block: Block) -> None:
     """Open slide and model on a worker and compile the network for blocks like ``block``."""
-    bench = _bench(tuple(asdict(order).items()))
+    bench = _bench(order)
     with bench.lock:
         bench.translator.compute(bench.translator.load(block))
 
@@ -174,7 +178,7 @@ def make_block(order: Order, out: str, block: Block) -> Tally:
     from napari_virtual_ihc.translation.calibration import never
     from napari_virtual_ihc.translation.export_run import write_tiles
 
-    bench = _bench(tuple(asdict(order).items()))
+    bench = _bench(order)
     with bench.lock:
         made = bench.translator.compute(bench.translator.load(block), never)
     write_tiles(OmeZarrPyramid.open(out), made)
@@ -190,20 +194,19 @@ class _Bench:
 
 
 @lru_cache(maxsize=1)
-def _bench(fields: tuple[tuple[str, Any], ...]) -> _Bench:
+def _bench(order: Order) -> _Bench:
     from napari_virtual_ihc.models.folder import load_model
     from napari_virtual_ihc.slides.open import open_slide
     from napari_virtual_ihc.translation.calibration import Statistics
     from napari_virtual_ihc.translation.translator import Translator
 
-    order = Order(**dict(fields))
     measured = None
     if order.statistics is not None:
         measured = Statistics.from_bytes(order.statistics, order.windows)
     translator = Translator(
         load_model(Path(order.model)), open_slide(order.slide, order.mpp), device=order.device,
         backend=order.backend, precision=order.precision, statistics=order.mode,
-        tile=order.tile, measured=measured,
+        tile=order.tile, sampling=order.sampling, measured=measured,
     )  # fmt: skip
     if translator.key != order.key:
         raise ExportError(

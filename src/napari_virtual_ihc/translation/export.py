@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.errors import ExportError, UsageError
@@ -17,6 +17,7 @@ from napari_virtual_ihc.translation.record import (
     Record,
     require_same,
 )
+from napari_virtual_ihc.translation.sampling import Sampling
 from napari_virtual_ihc.translation.translator import Translator
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Options:
 
     Attributes
     ----------
+    tile, sampling
+        See `Translator`.
     region
         (y, x, h, w) in µm; only tiles that touch it are made, in a pyramid of the whole slide.
     scheduler
@@ -51,7 +54,8 @@ class Options:
     backend: str = "auto"
     precision: str = "auto"
     statistics: str = "slide"
-    tile: int = 512
+    tile: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
     region: tuple[float, float, float, float] | None = None
     scheduler: str | None = None
 
@@ -152,7 +156,7 @@ def _translator(
     return Translator(
         model, slide, device=options.device, backend=options.backend,
         precision=options.precision, statistics=options.statistics, tile=options.tile,
-        cache=cache, measured=measured, notify=notify,
+        sampling=options.sampling, cache=cache, measured=measured, notify=notify,
     )  # fmt: skip
 
 

@@ -46,6 +46,10 @@ class Runner(Protocol):
         ...
 
 
+def unseen(image: Bytes) -> None:
+    """Take no notice of an unfinished picture."""
+
+
 class Forwards:
     """Runs windows, in smaller pieces or elsewhere after memory ran out.
 
@@ -83,13 +87,23 @@ class Forwards:
         self._step = -1
         self._notify = notify
 
-    def run(self, pixels: Bytes, core: Window, cancelled: Callable[[], bool]) -> Bytes:
+    @property
+    def backend(self) -> Backend:
+        """What runs the network at present."""
+        return self.runner.backend
+
+    def run(
+        self, pixels: Bytes, core: Window, cancelled: Callable[[], bool],
+        preview: Callable[[Bytes], None] = unseen,
+    ) -> Bytes:  # fmt: skip
         """Return the core's pixels, (h, w, 3) uint8.
 
         Parameters
         ----------
         pixels
             (h + 2 margin, w + 2 margin, 3) uint8 around ``core``.
+        preview
+            Never told anything: one pass has no unfinished pixels.
 
         Raises
         ------

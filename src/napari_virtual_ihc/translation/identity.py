@@ -13,7 +13,7 @@ from napari_virtual_ihc.stains.tissue import MASK_VERSION
 if TYPE_CHECKING:
     from napari_virtual_ihc.models.folder import Model
     from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.translation.backends.base import Backend
+    from napari_virtual_ihc.translation.backends.base import Described
     from napari_virtual_ihc.translation.blocks import BlockPlan
     from napari_virtual_ihc.translation.calibration import Statistics
 
@@ -32,6 +32,8 @@ class Settings:
         What byte identity is promised for.
     group
         Tiles per side of a joined forward.
+    sampler
+        A diffusion's recipe and seed; None for generators.
     """
 
     device: str
@@ -43,13 +45,20 @@ class Settings:
     margin: int
     engine: str
     device_kind: str
+    sampler: dict[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as JSON values, those of a diffusion where it is one."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def settings_of(backend: Backend, mode: str, plan: BlockPlan) -> Settings:
+def settings_of(
+    backend: Described, mode: str, plan: BlockPlan, sampler: dict[str, Any] | None = None
+) -> Settings:
     """Return the settings in effect."""
     return Settings(
         backend.device, backend.name, backend.precision, mode, plan.grid.tile, plan.group,
-        plan.margin, f"{backend.name} {backend.version}", backend.device_kind,
+        plan.margin, f"{backend.name} {backend.version}", backend.device_kind, sampler,
     )  # fmt: skip
 
 
@@ -68,7 +77,7 @@ def key_of(
     place = [slide.fingerprint, slide.require_mpp()]
     network = [model.weights_hash, mpp, list(model.card.background)]
     measured = None if found is None else found.hash
-    return hash_of(ALGORITHM, MASK_VERSION, place, network, measured, asdict(settings))
+    return hash_of(ALGORITHM, MASK_VERSION, place, network, measured, settings.as_json())
 
 
 def provenance_of(
@@ -87,7 +96,7 @@ def provenance_of(
         },
         "slide": {"fingerprint": slide.fingerprint, "mpp": slide.require_mpp()},
         "mpp": mpp,
-        "settings": asdict(settings),
+        "settings": settings.as_json(),
         "statistics": None if found is None else {"hash": found.hash, "windows": found.windows},
         "colours": "raw RGB as decoded; no ICC profile applied",
         "mask": MASK_VERSION,

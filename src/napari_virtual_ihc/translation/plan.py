@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.models.card import ModelCard
     from napari_virtual_ihc.slides.slide import Slide
 
-Mode = Literal["slide", "tile", "dense", "none", "reference"]
+Mode = Literal["slide", "tile", "dense", "none", "reference", "sampled"]
 MODES = ("slide", "tile", "dense")
 _BLENDED_MARGIN = 128
+_SAMPLED_MARGIN = 32
+_TILE = 512
+_SAMPLED_TILE = 256
 _FINE_STEP = 32
 _COARSE_STEP = 256
 _GROUPS = {"cpu": 2, "mps": 2, "cuda": 4}
@@ -40,6 +43,8 @@ class Facts:
         Whether frozen norms can be folded into convolutions.
     as_tested
         Whether norms stay live and dropout active (`ModelCard.reference_test_mode`).
+    sampled
+        Whether it is a diffusion, whose tiles take many steps.
     """
 
     stride: int
@@ -48,6 +53,12 @@ class Facts:
     exact: bool
     foldable: bool
     as_tested: bool = False
+    sampled: bool = False
+
+    @property
+    def tile(self) -> int:
+        """Side of a tile in px unless asked otherwise: small where it takes long."""
+        return _SAMPLED_TILE if self.sampled else _TILE
 
 
 def facts_of(card: ModelCard) -> Facts:
@@ -56,21 +67,21 @@ def facts_of(card: ModelCard) -> Facts:
     Raises
     ------
     ModelError
-        If the model is no generator, or gives pixels of another size than it reads.
+        If the model translates no slides, or gives pixels of another size than it reads.
     """
     from napari_virtual_ihc.networks.folding import FOLDABLE
+    from napari_virtual_ihc.networks.miu_diff import MiuDiffConfig
     from napari_virtual_ihc.networks.registry import GeneratorConfig, configure
 
     config = configure(card.architecture, card.arguments)
+    _require_same_scale(card)
+    if card.kind == "diffusion" and isinstance(config, MiuDiffConfig):
+        margin = ceil_div(_SAMPLED_MARGIN, config.stride) * config.stride
+        return Facts(config.stride, False, margin, False, False, sampled=True)
     if card.kind != "generator" or not isinstance(config, GeneratorConfig):
         raise ModelError(f"Model {card.name!r} is a {card.kind} and cannot translate slides.")
     if (config.input_nc, config.output_nc) != (3, 3):
         raise ModelError(f"Model {card.name!r} does not translate RGB to RGB.")
-    if abs(card.mpp_in / card.mpp_out - 1) > 1e-6:
-        raise ModelError(
-            f"Model {card.name!r} reads {card.mpp_in} and gives {card.mpp_out} µm/px; its "
-            "architecture keeps the scale, so 'mpp_in' and 'mpp_out' must agree."
-        )
     stride, exact = config.stride, card.tiling == "exact"
     margin = ceil_div(card.dependency_radius or 0, stride) * stride if exact else _BLENDED_MARGIN
     live = card.reference_test_mode
@@ -78,10 +89,19 @@ def facts_of(card: ModelCard) -> Facts:
     return Facts(stride, normed, margin, exact, foldable, live)
 
 
+def _require_same_scale(card: ModelCard) -> None:
+    if abs(card.mpp_in / card.mpp_out - 1) > 1e-6:
+        raise ModelError(
+            f"Model {card.name!r} reads {card.mpp_in} and gives {card.mpp_out} µm/px; its "
+            "architecture keeps the scale, so 'mpp_in' and 'mpp_out' must agree."
+        )
+
+
 def mode_of(asked: str, facts: Facts) -> Mode:
     """Return the statistics mode in effect; networks without instance norms need none.
 
-    ``reference`` is that of models in reference test mode, whatever is asked.
+    ``reference`` is that of models in reference test mode, whatever is asked, and ``sampled``
+    that of diffusions.
 
     Raises
     ------
@@ -92,6 +112,8 @@ def mode_of(asked: str, facts: Facts) -> Mode:
         raise UsageError(f"Unknown statistics {asked!r}; take one of {', '.join(MODES)}.")
     if facts.as_tested:
         return "reference"
+    if facts.sampled:
+        return "sampled"
     if not facts.normed:
         return "none"
     known: dict[str, Mode] = {"slide": "slide", "tile": "tile", "dense": "dense", "none": "slide"}
@@ -123,6 +145,8 @@ def plan_of(grid: TileGrid, facts: Facts, mode: Mode, device: str, backend: str)
     """Return the blocks: several tiles to a forward wherever it pays and changes nothing."""
     if mode == "tile":
         return BlockPlan(grid, 1, 0, max(grid.tile, facts.stride))
+    if mode == "sampled":
+        return BlockPlan(grid, 1, facts.margin, facts.stride, 2 * facts.margin)
     if not facts.exact:
         return BlockPlan(grid, _GROUPS["cpu"], facts.margin, facts.stride, 2 * facts.margin)
     if mode == "dense":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.errors import Cancelled
@@ -16,7 +16,7 @@ from napari_virtual_ihc.translation.calibration import (
     measured_on,
     never,
 )
-from napari_virtual_ihc.translation.forwards import Forwards
+from napari_virtual_ihc.translation.colours import collect_colours
 from napari_virtual_ihc.translation.identity import (
     Settings,
     key_of,
@@ -24,7 +24,9 @@ from napari_virtual_ihc.translation.identity import (
     settings_of,
 )
 from napari_virtual_ihc.translation.loading import BlockLoader
+from napari_virtual_ihc.translation.makers import Maker, Makers
 from napari_virtual_ihc.translation.plan import facts_of, grid_of, mode_of, plan_of, scale_notes
+from napari_virtual_ihc.translation.sampling import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.models.folder import Model
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
-    from napari_virtual_ihc.translation.backends.choose import Choice
-    from napari_virtual_ihc.translation.backends.runners import NetworkRunner
     from napari_virtual_ihc.translation.loading import Loaded
 
 _NO_TISSUE = "No tissue was found on this slide to take the model's statistics from."
+
+
+def unseen(address: TileAddress, tile: Pixels) -> None:
+    """Take no notice of an unfinished tile."""
 
 
 class Translator:
@@ -49,7 +53,7 @@ class Translator:
     Parameters
     ----------
     model
-        A verified model of kind ``generator``.
+        A verified model of kind ``generator`` or ``diffusion``.
     slide
         With a known scale.
     device, backend, precision
@@ -59,7 +63,9 @@ class Translator:
         ``dense`` (interpolated between tiles); without effect for networks without instance norms
         and for models in reference test mode.
     tile
-        Side of a tile in px of the model's grid.
+        Side of a tile in px of the model's grid; None for 512, or 256 where it takes many steps.
+    sampling
+        How a diffusion is sampled; as its card says where None.
     cache
         Folder where statistics are kept; that of the settings where None.
     measured
@@ -78,9 +84,9 @@ class Translator:
 
     def __init__(
         self, model: Model, slide: Slide, *, device: str = "auto", backend: str = "auto",
-        precision: str = "auto", statistics: str = "slide", tile: int = 512,
-        cache: Path | None = None, measured: Statistics | None = None,
-        notify: Callable[[str], None] | None = None,
+        precision: str = "auto", statistics: str = "slide", tile: int | None = None,
+        sampling: Sampling | None = None, cache: Path | None = None,
+        measured: Statistics | None = None, notify: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         from napari_virtual_ihc.translation.backends.choose import choose
 
@@ -91,7 +97,9 @@ class Translator:
         self.choice = choose(
             device, backend, precision, folded=folded, foldable=self.facts.foldable
         )
-        self.grid = grid_of(slide, model.card, tile)
+        self.sampling = sampling or Sampling()
+        self.recipe = self.sampling.recipe(model.card) if self.facts.sampled else None
+        self.grid = grid_of(slide, model.card, tile or self.facts.tile)
         self.plan = plan_of(
             self.grid, self.facts, self.mode, self.choice.device, self.choice.backend
         )
@@ -131,7 +139,7 @@ class Translator:
         return self._prepared().statistics
 
     @property
-    def forwards(self) -> Forwards:
+    def forwards(self) -> Maker:
         """What runs windows through the network; prepares where that has not been done."""
         return self._prepared().forwards
 
@@ -162,14 +170,10 @@ class Translator:
             if self._ready is not None:
                 return
             found = self._collect(progress, cancelled)
-            runner = self._runner(self.choice, found)
-            forwards = Forwards(
-                runner, self._fallback(found), margin=self.plan.margin, side=self.grid.tile,
-                step=self.facts.stride, notify=self._notice,
-            )  # fmt: skip
-            settings = settings_of(runner.backend, self.mode, self.plan)
+            maker = self._makers().maker(found)
+            settings = settings_of(maker.backend, self.mode, self.plan, self._sampler())
             key = key_of(self.model, self.slide, self.grid.mpp, settings, found)
-            self._ready = _Ready(found, forwards, settings, key)
+            self._ready = _Ready(found, maker, settings, key)
 
     def group(self, address: TileAddress) -> Sequence[TileAddress]:
         """Return the slide-anchored block of tiles that one forward gives."""
@@ -185,7 +189,7 @@ class Translator:
         for tiles in self.plan.blocks(addresses):
             if cancelled():
                 raise Cancelled
-            made |= self.compute(self.load(tiles), cancelled)
+            made |= self.compute(self.load(tiles), cancelled, preview)
         return made
 
     def load(self, tiles: Sequence[TileAddress]) -> Loaded:
@@ -193,9 +197,15 @@ class Translator:
         return self.loader.load(tiles)
 
     def compute(
-        self, loaded: Loaded, cancelled: Callable[[], bool] = never
-    ) -> dict[TileAddress, Pixels | TileFailure]:
+        self, loaded: Loaded, cancelled: Callable[[], bool] = never,
+        preview: Callable[[TileAddress, Pixels], None] = unseen,
+    ) -> dict[TileAddress, Pixels | TileFailure]:  # fmt: skip
         """Return the tiles of a block that was read.
+
+        Parameters
+        ----------
+        preview
+            Told unfinished tiles, where tiles take many steps.
 
         Raises
         ------
@@ -209,7 +219,12 @@ class Translator:
         ready = self._prepared()
         if ready.statistics is not None and not ready.statistics.windows:
             return loaded.done | dict.fromkeys(loaded.live, TileFailure(_NO_TISSUE))
-        image = ready.forwards.run(loaded.pixels, loaded.core, cancelled)
+
+        def show(image: Pixels) -> None:
+            for address, tile in self.loader.finish(loaded, image).items():
+                preview(address, tile)
+
+        image = ready.forwards.run(loaded.pixels, loaded.core, cancelled, show)
         return loaded.done | self.loader.finish(loaded, image)
 
     def provenance(self) -> dict[str, Any]:
@@ -230,42 +245,29 @@ class Translator:
     def _collect(
         self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
     ) -> Statistics | None:
-        if self.mode not in ("slide", "dense"):
+        coloured = self.recipe is not None and self.recipe.colour == "reinhard"
+        if self.mode not in ("slide", "dense") and not coloured:
             return None
         if self._measured is not None:
             return self._measured
+        if coloured:
+            return collect_colours(self.slide, self.grid.mpp)
         return collect_statistics(
             self.model, self.slide, cache=self._cache, device=measured_on(self.choice.device),
             progress=progress, cancelled=cancelled, notify=self._notice,
         )  # fmt: skip
 
-    def _runner(self, choice: Choice, found: Statistics | None) -> NetworkRunner:
-        from napari_virtual_ihc.translation.backends import runners
+    def _makers(self) -> Makers:
+        return Makers(
+            self.model, self.slide, self.choice, self.facts, self.mode, self.plan, self.loader,
+            self.recipe, self.sampling.seed, self._notice,
+        )  # fmt: skip
 
-        margin = self.plan.margin
-        if self.mode == "reference":
-            return runners.tested_runner(self.model, choice, margin)
-        if self.mode == "tile":
-            return runners.live_runner(self.model, choice)
-        if self.mode == "dense":
-            assert found is not None
-            shape = self.grid.rows, self.grid.cols
-            read = self.loader.tile_alone
-            return runners.dense_runner(
-                self.model, found, choice, margin, read, shape, self.grid.tile
-            )
-        if found is not None and not found.windows:
-            return runners.live_runner(self.model, choice)
-        if not self.facts.foldable:
-            return runners.frozen_runner(self.model, found, choice, margin)
-        return runners.folded_runner(self.model, found, choice, margin, exact=self.facts.exact)
-
-    def _fallback(self, found: Statistics | None) -> Callable[[], NetworkRunner] | None:
-        if self.choice.device == "cpu":
+    def _sampler(self) -> dict[str, Any] | None:
+        """Return what a diffusion's settings name besides: what was chosen, and its recipe."""
+        if self.recipe is None:
             return None
-        from napari_virtual_ihc.translation.backends.choose import Choice
-
-        return lambda: self._runner(Choice("cpu", "torch", "fp32"), found)
+        return {"chosen": asdict(self.sampling), "recipe": self.recipe.model_dump()}
 
     def _notice(self, sentence: str) -> None:
         if sentence in self.notices:
@@ -278,6 +280,6 @@ class Translator:
 @dataclass(frozen=True)
 class _Ready:
     statistics: Statistics | None
-    forwards: Forwards
+    forwards: Maker
     settings: Settings
     key: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_virtual_ihc.translation.calibration import ignore, never
 from napari_virtual_ihc.translation.identity import ALGORITHM
 from napari_virtual_ihc.translation.output import Output
 from napari_virtual_ihc.translation.plan import asked_for
+from napari_virtual_ihc.translation.sampling import Sampling
 from napari_virtual_ihc.translation.sites import spread_order
 from napari_virtual_ihc.translation.translator import Translator
 
@@ -149,14 +151,15 @@ def _again(output: Output, slide: Slide, model: Model, cache: Path | None) -> Tr
     same = slide if slide.mpp == mpp else slide.with_mpp(mpp)
     mode = asked_for(words["statistics"])
     tile, measured = int(words["tile"]), output.statistics()
+    sampling = Sampling(**words["sampler"]["chosen"]) if "sampler" in words else None
+    again = partial(
+        Translator, model, same, statistics=mode, tile=tile, sampling=sampling, cache=cache,
+        measured=measured,
+    )  # fmt: skip
     try:
-        return Translator(
-            model, same, device=words["device"], backend=words["backend"],
-            precision=words["precision"], statistics=mode, tile=tile, cache=cache,
-            measured=measured,
-        )  # fmt: skip
+        return again(device=words["device"], backend=words["backend"], precision=words["precision"])
     except UsageError:
-        return Translator(model, same, statistics=mode, tile=tile, cache=cache, measured=measured)
+        return again()
 
 
 def _same_arithmetic(named: dict[str, Any], translator: Translator) -> bool:

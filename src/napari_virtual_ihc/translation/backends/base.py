@@ -15,8 +15,8 @@ Bytes = NDArray[np.uint8]
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate", "bad_alloc")
 
 
-class Backend(Protocol):
-    """A network on a device: uint8 in, uint8 out, the same bytes for the same window."""
+class Described(Protocol):
+    """Where pixels are made, in words."""
 
     @property
     def name(self) -> str:
@@ -42,6 +42,10 @@ class Backend(Protocol):
     def precision(self) -> str:
         """``fp32`` or ``bf16``."""
         ...
+
+
+class Backend(Described, Protocol):
+    """A network on a device: uint8 in, uint8 out, the same bytes for the same window."""
 
     def run(self, batch: Bytes, *, cancelled: Callable[[], bool]) -> Bytes:
         """Translate one batch.

@@ -1,0 +1,113 @@
+"""What makes the pixels of a window: one pass of a generator, or the steps of a diffusion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from napari_virtual_ihc.translation.forwards import Forwards, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_virtual_ihc.models.folder import Model
+    from napari_virtual_ihc.sampling.recipe import SamplerRecipe
+    from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.translation.backends.base import Bytes, Described
+    from napari_virtual_ihc.translation.backends.choose import Choice
+    from napari_virtual_ihc.translation.backends.runners import NetworkRunner
+    from napari_virtual_ihc.translation.blocks import BlockPlan, Window
+    from napari_virtual_ihc.translation.calibration import Statistics
+    from napari_virtual_ihc.translation.loading import BlockLoader
+    from napari_virtual_ihc.translation.plan import Facts, Mode
+
+
+class Maker(Protocol):
+    """Makes the pixels of windows."""
+
+    @property
+    def backend(self) -> Described:
+        """Where it runs."""
+        ...
+
+    @property
+    def faithful(self) -> bool:
+        """Whether pixels still have the bytes they would have with memory enough."""
+        ...
+
+    def run(
+        self, pixels: Bytes, core: Window, cancelled: Callable[[], bool],
+        preview: Callable[[Bytes], None] = unseen,
+    ) -> Bytes:  # fmt: skip
+        """Return the core's pixels, (h, w, 3) uint8.
+
+        Parameters
+        ----------
+        pixels
+            (h + 2 margin, w + 2 margin, 3) uint8 around ``core``.
+        cancelled
+            Asked as it goes.
+        preview
+            Told unfinished pixels of the core, where there are any.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Makers:
+    """All that is known of a model on a slide before its statistics are."""
+
+    model: Model
+    slide: Slide
+    choice: Choice
+    facts: Facts
+    mode: Mode
+    plan: BlockPlan
+    loader: BlockLoader
+    recipe: SamplerRecipe | None
+    seed: int
+    notify: Callable[[str], None]
+
+    def maker(self, found: Statistics | None) -> Maker:
+        """Return what makes the pixels, once the slide's statistics are measured."""
+        if self.recipe is not None:
+            return self._sampler(self.recipe, found)
+        return Forwards(
+            self._runner(self.choice, found), self._fallback(found), margin=self.plan.margin,
+            side=self.plan.grid.tile, step=self.facts.stride, notify=self.notify,
+        )  # fmt: skip
+
+    def _sampler(self, recipe: SamplerRecipe, found: Statistics | None) -> Maker:
+        from napari_virtual_ihc.translation.backends.sampler import sampler_for
+
+        coloured = found if found is not None and found.windows else None
+        return sampler_for(
+            self.model, recipe, self.choice, seed=self.seed, slide=self.slide.fingerprint,
+            found=coloured, margin=self.plan.margin,
+        )  # fmt: skip
+
+    def _runner(self, choice: Choice, found: Statistics | None) -> NetworkRunner:
+        from napari_virtual_ihc.translation.backends import runners
+
+        margin = self.plan.margin
+        if self.mode == "reference":
+            return runners.tested_runner(self.model, choice, margin)
+        if self.mode == "tile":
+            return runners.live_runner(self.model, choice)
+        if self.mode == "dense":
+            assert found is not None
+            grid, read = self.plan.grid, self.loader.tile_alone
+            shape = grid.rows, grid.cols
+            return runners.dense_runner(self.model, found, choice, margin, read, shape, grid.tile)
+        if found is not None and not found.windows:
+            return runners.live_runner(self.model, choice)
+        if not self.facts.foldable:
+            return runners.frozen_runner(self.model, found, choice, margin)
+        return runners.folded_runner(self.model, found, choice, margin, exact=self.facts.exact)
+
+    def _fallback(self, found: Statistics | None) -> Callable[[], NetworkRunner] | None:
+        if self.choice.device == "cpu":
+            return None
+        from napari_virtual_ihc.translation.backends.choose import Choice
+
+        return lambda: self._runner(Choice("cpu", "torch", "fp32"), found)
