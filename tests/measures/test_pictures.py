@@ -7,6 +7,15 @@ from napari_virtual_ihc.measures.difference import GreyDifference
 from napari_virtual_ihc.measures.seam import SeamFigure
 
 
+def test_psnr_is_that_of_the_mean_squared_difference() -> None:
+    figure = GreyDifference()
+    assert np.isnan(figure.psnr)
+    figure.update(np.full((4, 4), 10, np.uint8), np.full((4, 4), 10, np.uint8))
+    assert figure.psnr == float("inf")
+    figure.update(np.full((4, 4), 10, np.uint8), np.full((4, 4), 30, np.uint8))
+    assert figure.psnr == pytest.approx(10 * np.log10(255**2 / 200))
+
+
 def test_seam_of_noise_is_one_and_of_steps_is_more() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(256, 256, 3))

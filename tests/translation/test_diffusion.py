@@ -17,7 +17,6 @@ from napari_virtual_ihc.networks.registry import describe
 from napari_virtual_ihc.networks.score_unet import SIZES
 from napari_virtual_ihc.networks.statistics_network import StatisticsConfig
 from napari_virtual_ihc.sampling.recipe import SamplerRecipe
-from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
 from napari_virtual_ihc.tiles.work import Job, Stop, make
 from napari_virtual_ihc.translation.backends.sampler import Sampler
@@ -27,6 +26,8 @@ from napari_virtual_ihc.translation.translator import Translator
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from napari_virtual_ihc.slides.slide import Slide
 
 pytest.importorskip("diffusers")
 

@@ -25,6 +25,11 @@ def test_counts_are_true_and_have_units() -> None:
     assert progress_text(state) == "38 of 52 tiles · 7.1 tiles/s"
 
 
+def test_a_tile_of_many_steps_says_how_far_it_is() -> None:
+    state = TranslateState(tiles=TileCounts(1, 6, step=12, steps=20))
+    assert progress_text(state) == "1 of 6 tiles · step 12 of 20"
+
+
 def test_preparation_comes_before_counts() -> None:
     state = TranslateState(tiles=TileCounts(38, 52), activity="Reading the slide's statistics")
     state.activity_done, state.activity_total = 12, 48

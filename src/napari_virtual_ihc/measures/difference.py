@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,18 @@ class GreyDifference:
         """Mean absolute difference, grey levels; nan where nothing was seen."""
         total = int(self.counts.sum())
         return float(self.counts @ np.arange(256)) / total if total else float("nan")
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio 10 log10(255² / mean squared difference), decibels.
+
+        nan where nothing was seen, infinite where nothing differs.
+        """
+        total = int(self.counts.sum())
+        squared = float(self.counts @ np.arange(256) ** 2)
+        if not total:
+            return float("nan")
+        return 10 * math.log10(255**2 * total / squared) if squared else float("inf")
 
     @property
     def largest(self) -> int:

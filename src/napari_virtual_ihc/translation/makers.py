@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from napari_virtual_ihc.translation.forwards import Forwards, unseen
 
@@ -50,6 +50,16 @@ class Maker(Protocol):
         preview
             Told unfinished pixels of the core, where there are any.
         """
+        ...
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """A maker that needs many steps."""
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Steps done of the window being made, and in all."""
         ...
 
 

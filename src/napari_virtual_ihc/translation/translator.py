@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.settings import load_settings
 from napari_virtual_ihc.tiles.producer import TileFailure
+from napari_virtual_ihc.tiles.unfinished import marked_unfinished
 from napari_virtual_ihc.translation.calibration import (
     Statistics,
     collect_statistics,
@@ -24,7 +25,7 @@ from napari_virtual_ihc.translation.identity import (
     settings_of,
 )
 from napari_virtual_ihc.translation.loading import BlockLoader
-from napari_virtual_ihc.translation.makers import Maker, Makers
+from napari_virtual_ihc.translation.makers import Maker, Makers, Stepwise
 from napari_virtual_ihc.translation.plan import facts_of, grid_of, mode_of, plan_of, scale_notes
 from napari_virtual_ihc.translation.sampling import Sampling
 
@@ -148,6 +149,11 @@ class Translator:
         """Whether tiles may be kept on disk: not those that memory ran out for and changed."""
         return self._ready is None or self._ready.forwards.faithful
 
+    def steps(self) -> tuple[int, int] | None:
+        """Return steps done of the window being made and in all; None where one pass makes it."""
+        maker = None if self._ready is None else self._ready.forwards
+        return maker.steps if isinstance(maker, Stepwise) else None
+
     def prepare(
         self, progress: Callable[[int, int], None] = ignore,
         cancelled: Callable[[], bool] = never,
@@ -222,7 +228,7 @@ class Translator:
 
         def show(image: Pixels) -> None:
             for address, tile in self.loader.finish(loaded, image).items():
-                preview(address, tile)
+                preview(address, marked_unfinished(tile))
 
         image = ready.forwards.run(loaded.pixels, loaded.core, cancelled, show)
         return loaded.done | self.loader.finish(loaded, image)

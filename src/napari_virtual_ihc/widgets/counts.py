@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 
+from napari_virtual_ihc.widgets.prepare import one_pass
 from napari_virtual_ihc.widgets.translate_model import TileCounts
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_virtual_ihc.tiles.cache import CacheStats, TileCache
     from napari_virtual_ihc.widgets.adapter import LayerAdapter
     from napari_virtual_ihc.widgets.session import Session
     from napari_virtual_ihc.widgets.translate_model import TranslateState
+
+    Steps = Callable[[], tuple[int, int] | None]
 
 _UPDATE_MS = 200
 _CACHE_MS = 4000
@@ -37,6 +42,7 @@ class Counts(QObject):
         self._state = state
         self._adapter: LayerAdapter | None = None
         self._before = 0
+        self._steps: Steps = one_pass
         self._measuring: Work[CacheStats] | None = None
         self._soon = QTimer(self, singleShot=True, interval=_UPDATE_MS)
         self._soon.timeout.connect(self.update)
@@ -46,9 +52,10 @@ class Counts(QObject):
         self._state.cache_limit = session.services.settings.cache_disk_bytes
         self._measure()
 
-    def watch(self, adapter: LayerAdapter | None) -> None:
-        """Count the tiles of this layer from now on."""
+    def watch(self, adapter: LayerAdapter | None, steps: Steps = one_pass) -> None:
+        """Count the tiles of this layer from now on, and the steps of the one being made."""
         self._adapter = adapter
+        self._steps = steps
         self._before = 0
         self.update()
 
@@ -74,7 +81,8 @@ class Counts(QObject):
                 done, wanted = self._adapter.fill_progress()
             if done < wanted:
                 self.update_soon()
-        self._state.tiles = TileCounts(done, wanted, failed, rate)
+        step, steps = (self._steps() or (0, 0)) if done < wanted else (0, 0)
+        self._state.tiles = TileCounts(done, wanted, failed, rate, step, steps)
 
     def close(self) -> None:
         """Count nothing any more."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_virtual_ihc.widgets.courteous import Courteous
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_virtual_ihc.models.card import ModelCard
     from napari_virtual_ihc.models.library import Library
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.tiles.producer import TileProducer
+    from napari_virtual_ihc.translation.sampling import Sampling
     from napari_virtual_ihc.widgets.work import Progress
 
 _TITLES = {
@@ -23,14 +24,36 @@ _TITLES = {
 }
 
 
+OWN_STEPS = "model"
+"""As many steps as a diffusion's card says."""
+
+
+def one_pass() -> None:
+    """Say that tiles are made in one pass."""
+
+
 @dataclass(frozen=True)
 class Choices:
-    """How a model is to run, as the page's settings say."""
+    """How a model is to run, as the page's settings say.
+
+    Attributes
+    ----------
+    steps
+        Of a diffusion: a number, or ``model`` for those of its card.
+    """
 
     device: str = "auto"
     backend: str = "auto"
     precision: str = "auto"
     statistics: str = "slide"
+    steps: str = OWN_STEPS
+
+    @property
+    def sampling(self) -> Sampling:
+        """How a diffusion is sampled."""
+        from napari_virtual_ihc.translation.sampling import Sampling
+
+        return Sampling(steps=None if self.steps == OWN_STEPS else int(self.steps))
 
 
 @dataclass(frozen=True)
@@ -49,6 +72,8 @@ class Prepared:
         JSON values that go with every pixel.
     notices
         What the user should hear of the run, such as a change of device; grows as it happens.
+    steps
+        Tells steps done of the tile being made and in all, where a tile takes many.
     """
 
     producer: TileProducer
@@ -56,6 +81,7 @@ class Prepared:
     runs_on: str
     provenance: dict[str, Any] = field(default_factory=dict)
     notices: Sequence[str] = ()
+    steps: Callable[[], tuple[int, int] | None] = one_pass
 
 
 class Prepare(Protocol):
@@ -84,7 +110,10 @@ class PrepareTranslator:
 
         progress("Loading the model")
         loaded = self._library.get(model)
-        translator = Translator(loaded, slide, **asdict(choices))
+        translator = Translator(
+            loaded, slide, device=choices.device, backend=choices.backend,
+            precision=choices.precision, statistics=choices.statistics, sampling=choices.sampling,
+        )  # fmt: skip
         title = _TITLES.get(translator.mode, "Preparing the model")
         translator.prepare(partial(progress, title), progress.cancelled)
         return Prepared(
@@ -93,4 +122,5 @@ class PrepareTranslator:
             translator.runs_on,
             translator.provenance(),
             translator.notices,
+            translator.steps,
         )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.models.library import ModelEntry
     from napari_virtual_ihc.widgets.session import Session
 
+_TRANSLATE = ("generator", "diffusion")
+
 
 class TranslateController(QObject):
     """Wires the page's wishes to what fulfils them.
@@ -82,7 +84,7 @@ class TranslateController(QObject):
     def _offer_models(self, entries: Sequence[ModelEntry], wanted: str) -> None:
         """Offer the models that translate; choose the wanted one, else the first."""
         cards = {entry.name: entry.card for entry in entries if entry.card is not None}
-        usable = {name: card for name, card in cards.items() if card.kind == "generator"}
+        usable = {name: card for name, card in cards.items() if card.kind in _TRANSLATE}
         titles = [f"{name} · {card.marker} · {card.tissue}" for name, card in usable.items()]
         self.state.model = wanted if wanted in usable else next(iter(usable), "")
         self.view.set_models(list(usable), titles)

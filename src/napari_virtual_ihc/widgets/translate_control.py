@@ -143,7 +143,9 @@ class Translation(QObject):
         entry, state = self.session.chosen, self.state
         if entry is None or entry.slide.mpp is None or not state.model:
             return None
-        choices = Choices(state.device, state.backend, state.precision, state.statistics)
+        choices = Choices(
+            state.device, state.backend, state.precision, state.statistics, state.steps
+        )
         return Wish(entry, entry.slide, state.model, choices)
 
     def _restart(self) -> None:
@@ -208,7 +210,8 @@ class Translation(QObject):
         adapter = self.session.adapter_of(layer)
         if adapter is None:
             raise RuntimeError(f"Layer {name!r} is not connected to its tiles.")
-        self._counts.watch(adapter)
+        self._counts.watch(adapter, prepared.steps)
+        self.state.stepwise = card.kind == "diffusion"
         return Shown(wish, prepared, weakref.ref(layer), adapter)
 
     def info_of(self, wish: Wish, prepared: Prepared) -> VirtualInfo:

@@ -29,12 +29,16 @@ class TileCounts(NamedTuple):
     ----------
     rate
         Tiles finished per second of late.
+    step, steps
+        Steps done of the tile being made, and in all; 0 where one pass makes it.
     """
 
     done: int = 0
     wanted: int = 0
     failed: int = 0
     rate: float = 0.0
+    step: int = 0
+    steps: int = 0
 
 
 NO_TILES = TileCounts()
@@ -58,6 +62,8 @@ class TranslateState:
         What was done, such as an export that is written.
     runs_on
         Device, backend and precision in use.
+    stepwise
+        Whether the model in use is a diffusion, whose tiles take many steps.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -69,6 +75,8 @@ class TranslateState:
     backend: str = "auto"
     precision: str = "auto"
     statistics: str = "slide"
+    steps: str = "model"
+    stepwise: bool = False
     live: bool = True
     fill: bool = False
     activity: str = ""
@@ -99,11 +107,13 @@ def progress_text(state: TranslateState) -> str:
     if state.activity:
         steps = f" {state.activity_done} of {state.activity_total}" if state.activity_total else ""
         return f"{state.activity}…{steps}"
-    done, wanted, _, rate = state.tiles
-    if not wanted:
+    tiles = state.tiles
+    if not tiles.wanted:
         return ""
-    counts = f"{done} of {wanted} tiles"
-    return f"{counts} · {rate:.2g} tiles/s" if rate else counts
+    counts = f"{tiles.done} of {tiles.wanted} tiles"
+    if tiles.steps:
+        counts += f" · step {tiles.step} of {tiles.steps}"
+    return f"{counts} · {tiles.rate:.2g} tiles/s" if tiles.rate else counts
 
 
 def failed_text(failed: int) -> str:

@@ -47,6 +47,7 @@ CHOICES = {
     "backend": ("auto", "torch", "openvino"),
     "precision": ("auto", "fp32", "bf16"),
     "statistics": ("slide", "tile", "dense"),
+    "steps": ("model", "10", "20", "50", "300"),
 }
 _BY_CONTENTS_LENGTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 _TIPS = {
@@ -55,6 +56,7 @@ _TIPS = {
     "precision": "fp32 is the reference; bf16 is faster where the processor has units for it",
     "statistics": "slide: measured once over the whole slide, no seams (default); tile: as the "
     "papers test, seams possible; dense: interpolated between anchors",
+    "steps": "Steps of a diffusion; model: as its card says. Fewer are quicker and less sure",
 }
 
 
@@ -238,6 +240,7 @@ class TranslatePage(QWidget):
         self.settings.setText(runs_on_text(state))
         for name, box in self.choices.items():
             box.setCurrentText(getattr(state, name))
+        self.choices["steps"].setEnabled(state.stepwise)
 
     def _hint(self, state: TranslateState) -> str:
         if not state.slide:

@@ -76,6 +76,11 @@ class Sampler:
         CIELAB of the slide's tissue; None where the recipe leaves colours alone.
     margin
         Pixels around a core that are made with it and discarded.
+
+    Attributes
+    ----------
+    steps
+        Steps done of the window being made, and in all.
     """
 
     faithful = True
@@ -93,6 +98,7 @@ class Sampler:
         self._colours = colours
         self._target = _target_of(model.card)
         self._margin = margin
+        self.steps = 0, recipe.steps
 
     def run(
         self, pixels: Bytes, core: Window, cancelled: Callable[[], bool],
@@ -122,6 +128,7 @@ class Sampler:
         start = self.recipe.schedule.noised(source, noise, self.recipe.start - 1)
         with exact_arithmetic():
             for moment in self._chain(source, noise, window).run(start):
+                self.steps = moment.done, moment.total
                 if moment.done == moment.total:
                     break
                 if cancelled():
