@@ -27,8 +27,9 @@ def trained(folder: Path, method: str, information: float = 1.0, **facts: Any) -
     architecture, arguments = learner.architecture()
     figures = {"mutual_information": information, "shuffled_information": 0.0}
     card = {
-        "name": method, "kind": learner.artifact, "method": method, "marker": "HER2",
-        "recipe": learner.recipe.model_dump(mode="json"), "architecture": architecture,
+        "name": method, "kind": learner.artifact, "method": learner.title, "marker": "HER2",
+        "recipe": {"method": method, "fields": learner.recipe.model_dump(mode="json")},
+        "architecture": architecture,
         "arguments": arguments, "mpp_in": 1.0, "mpp_out": 1.0, "tiling": "none",
         "validation": [ValidationFigure(name=n, value=v, protocol="p") for n, v in figures.items()],
     }  # fmt: skip

@@ -157,7 +157,7 @@ def test_a_chain_that_stops_being_numbers_costs_its_tile_alone(
         ({"sampler": {"steps": 0}}, Sampling(), "steps"),
         ({}, Sampling("fast"), "'fast'"),
         ({}, Sampling(steps=101), "steps"),
-        ({"recipe": {"learned_below": 50}}, Sampling(), "start"),
+        ({"recipe": {"fields": {"learned_below": 50}}}, Sampling(), "start"),
         ({"mpp_out": 1.0}, Sampling(), "mpp_out"),
     ],
 )

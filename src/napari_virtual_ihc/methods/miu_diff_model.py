@@ -68,9 +68,12 @@ def join(
 
 
 def _require_method(model: Model, method: str) -> None:
-    if model.card.method != method:
+    recipe = model.card.recipe
+    trained = recipe.get("method") if isinstance(recipe, dict) else None
+    if trained != method:
         raise ModelError(
-            f"Model {model.card.name!r} is of method {model.card.method!r}, not {method!r}."
+            f"Model {model.card.name!r} was trained by {trained or 'no method we know'}, not by "
+            f"{method!r}."
         )
 
 
@@ -98,9 +101,11 @@ def _require_learned(estimator: ModelCard, recipe: SamplerRecipe) -> None:
 
 
 def _learned(card: ModelCard) -> dict[str, Any]:
-    if isinstance(card.recipe, str):
+    """Return the fields of the recipe it was trained by."""
+    fields = card.recipe.get("fields") if isinstance(card.recipe, dict) else None
+    if not isinstance(fields, dict):
         raise ModelError(f"The card of model {card.name!r} does not say how it was trained.")
-    return card.recipe
+    return fields
 
 
 def _sampler(

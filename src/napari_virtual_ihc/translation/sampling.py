@@ -79,7 +79,7 @@ def _of_card(card: ModelCard) -> dict[str, Any]:
 
 def _require_learned(card: ModelCard, recipe: SamplerRecipe) -> None:
     """Refuse a sampler that asks the model's networks for what they never learned."""
-    learned = card.recipe if isinstance(card.recipe, dict) else {}
+    learned = card.recipe.get("fields", {}) if isinstance(card.recipe, dict) else {}
     below = learned.get("learned_below")
     if below is not None and recipe.start > below:
         raise UsageError(
