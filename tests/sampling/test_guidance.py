@@ -152,6 +152,15 @@ def test_the_raw_shift_is_kappa_sigma_squared_gradient() -> None:
     torch.testing.assert_close(shift, (-500 * schedule.posterior[120] * slope).to(shift))
 
 
+def test_no_step_shifts_a_value_by_more_than_the_clip() -> None:
+    structure, y = torch.rand(1, 1, 16, 16), drawn(1, 3, 16, 16)
+    words = {"guidance_norm": "raw", "guidance_scale": 1e7, "guidance_clip": 0.05}
+    shift = (
+        guide(structure, **words)(y, torch.zeros_like(y), 120) * SamplerRecipe().schedule.pull[120]
+    )
+    assert shift.abs().max().item() == pytest.approx(0.05, rel=1e-4)
+
+
 def test_gradients_are_kept_between_every_third_step() -> None:
     structure, asked = torch.rand(1, 1, 16, 16), []
     acting = guide(structure, guide_every=3)
@@ -208,6 +217,9 @@ def test_refining_draws_patches_to_the_sources(kind: str) -> None:
         return acting._loss(acting._vectors(at, 20), acting._vectors(perturbed, 20))
 
     assert loss(y + shift) < loss(y)
+    several = recipe.model_copy(update={"refine_steps": 3})
+    acting = Refinement(several, schedule, features, source, noise, torch.Generator())
+    assert loss(y + acting.shift(y, noise, 20)) < loss(y + shift)
     still = acting.shift(schedule.noised(source, noise, 20), noise, 20)
     assert still.isfinite().all()
 

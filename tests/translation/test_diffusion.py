@@ -19,7 +19,8 @@ from napari_virtual_ihc.networks.statistics_network import StatisticsConfig
 from napari_virtual_ihc.sampling.recipe import SamplerRecipe
 from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
 from napari_virtual_ihc.tiles.work import Job, Stop, make
-from napari_virtual_ihc.translation.backends.sampler import Sampler
+from napari_virtual_ihc.translation import plan
+from napari_virtual_ihc.translation.backends.window_chains import WindowChains
 from napari_virtual_ihc.translation.sampling import Sampling
 from napari_virtual_ihc.translation.translator import Translator
 
@@ -108,6 +109,47 @@ def test_noise_is_one_field_over_the_slide(model: Model, slide: Slide) -> None:
     assert alike < 0.7 * gap(beside[TileAddress(0, 0, 2)], joined[:96])
 
 
+@pytest.fixture
+def batched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sample 2 × 2 tiles at once, as on a GPU."""
+    monkeypatch.setitem(plan._SAMPLED_GROUPS, "cpu", 2)
+
+
+BLOCK = [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+@pytest.mark.usefixtures("batched")
+def test_the_tiles_of_a_batch_are_those_made_alone(
+    model: Model, slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = made(translator(model, slide), (1, 1))
+    assert set(whole) == {TileAddress(0, *place) for place in BLOCK}
+    monkeypatch.setitem(plan._SAMPLED_GROUPS, "cpu", 1)
+    for address, tile in made(translator(model, slide), *BLOCK).items():
+        assert np.abs(tile.astype(int) - whole[address]).max() <= 1
+
+
+@pytest.mark.usefixtures("batched")
+def test_a_batch_that_memory_does_not_hold_is_sampled_one_by_one(
+    model: Model, slide: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = made(translator(model, slide), (0, 0))
+    true: Callable[..., torch.Tensor] = WindowChains._score
+
+    def narrow(self: WindowChains, y: torch.Tensor, index: int) -> torch.Tensor:
+        if len(y) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return true(self, y, index)
+
+    monkeypatch.setattr(WindowChains, "_score", narrow)
+    told: list[str] = []
+    one = translator(model, slide, notify=told.append)
+    for address, tile in made(one, (0, 0)).items():
+        assert np.abs(tile.astype(int) - expected[address]).max() <= 1
+    assert "one by one" in told[0]
+    assert not one.persist
+
+
 def test_previews_show_the_tile_as_it_becomes(model: Model, slide: Slide) -> None:
     seen: list[tuple[TileAddress, Any]] = []
     one = translator(model, slide, sampling=Sampling(steps=12))
@@ -124,13 +166,13 @@ def test_cancelling_stops_within_one_step(
     model: Model, slide: Slide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    true: Callable[..., torch.Tensor] = Sampler._score
+    true: Callable[..., torch.Tensor] = WindowChains._score
 
-    def counted(self: Sampler, y: torch.Tensor, index: int) -> torch.Tensor:
+    def counted(self: WindowChains, y: torch.Tensor, index: int) -> torch.Tensor:
         asked.append(index)
         return true(self, y, index)
 
-    monkeypatch.setattr(Sampler, "_score", counted)
+    monkeypatch.setattr(WindowChains, "_score", counted)
     one = translator(model, slide)
     one.prepare()
     with pytest.raises(Cancelled):
@@ -141,7 +183,7 @@ def test_cancelling_stops_within_one_step(
 def test_a_chain_that_stops_being_numbers_costs_its_tile_alone(
     model: Model, slide: Slide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sampler, "_score", lambda self, y, index: y * float("nan"))
+    monkeypatch.setattr(WindowChains, "_score", lambda self, y, index: y * float("nan"))
     place = TileAddress(0, 0, 2)
     results = make(Job(translator(model, slide), ((place,),), False), _unseen, Stop(lambda: False))
     failure = results[place]

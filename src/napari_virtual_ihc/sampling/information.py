@@ -89,7 +89,9 @@ class InformationGuide:
         if self._last is None or self._calls % self._recipe.guide_every == 0:
             self._last = self._slope(y, noise, index)
         self._calls += 1
-        return self._last * (self._recipe.guidance_sign * self._weight(index))
+        clip = self._recipe.guidance_clip
+        shift = (self._last * self._weight(index)).clamp(-clip, clip)
+        return shift * (self._recipe.guidance_sign / float(self._schedule.pull[index]))
 
     def _slope(self, y: Tensor, noise: Tensor, index: int) -> Tensor:
         """Return ∇M of each picture, normalised as the recipe says."""
@@ -125,15 +127,15 @@ class InformationGuide:
         return self._bound(joint.flatten(1), marginal.reshape(len(seen), -1))
 
     def _weight(self, index: int) -> float:
-        """Return what turns ∇M into an addition to the score.
+        """Return by how much of ∇M a step of the whole grid shifts its mean.
 
-        A step of the whole grid is to shift its mean by κ Σ ∇M, where Σ is its posterior variance;
-        normalised gradients count in units of its standard deviation, κ √Σ ∇M.
+        κ Σ, where Σ is its posterior variance; normalised gradients count in units of its standard
+        deviation, κ √Σ.
         """
         variance = float(self._schedule.posterior[index])
         if self._recipe.guidance_norm != "raw":
             variance = math.sqrt(variance)
-        return self._recipe.guidance_scale * variance / float(self._schedule.pull[index])
+        return self._recipe.guidance_scale * variance
 
 
 def _gradient(term: Tensor, of: Tensor) -> Tensor:

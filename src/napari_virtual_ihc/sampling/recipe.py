@@ -74,6 +74,12 @@ class SamplerRecipe(BaseModel):
         description="Normalise ∇H and ∇I to unit RMS over each picture, so that λ alone weighs "
         "them; or their sum ∇M; or take it raw with a κ as EGSDE's (our reading: terms).",
     )
+    guidance_clip: float = Field(
+        default=1.0,
+        gt=0,
+        description="Largest shift of a value by a step of the schedule, in [-1, 1] units; it "
+        "matters where gradients are raw (our reading).",
+    )
     guide_on: Literal["y_t", "y0_hat"] = Field(
         default="y_t",
         description="Evaluate M at the noised sample, as the paper writes it, or at the estimate "
@@ -120,6 +126,13 @@ class SamplerRecipe(BaseModel):
     )
     refine_rms: float = Field(
         default=0.01, ge=0, description="RMS of a refining shift, values in [-1, 1] (our reading)."
+    )
+    refine_steps: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="Refining shifts after a step: one along the gradient, or several of Adam, "
+        "each of about that RMS (our reading: one).",
     )
     refine_patches: int = Field(
         default=256, ge=2, description="Places per scale that are contrasted (our reading)."

@@ -79,10 +79,10 @@ class Refinement:
         self._places: list[Tensor] = []
 
     def shift(self, y: Tensor, noise: Tensor, index: int) -> Tensor:
-        """Return what is added to the sample after the step from ``index``: −η ∇ℓ.
+        """Return what is added to the sample after the step from ``index``.
 
-        η makes the shift's RMS that of the recipe, picture by picture; a picture without gradient
-        is left alone.
+        One step: −η ∇ℓ, where η makes the shift's RMS that of the recipe, picture by picture, and
+        a picture without gradient is left alone. Several: as many of Adam, at that rate.
 
         Raises
         ------
@@ -90,6 +90,22 @@ class Refinement:
             If the gradient is not a number.
         """
         theirs = self._vectors(self._schedule.noised(self._source, self._noise, index), index)
+        if self._recipe.refine_steps > 1:
+            return self._by_adam(y, noise, index, theirs)
+        slope = self._slope(y, noise, index, theirs)
+        size = slope.pow(2).mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        return slope * (-self._recipe.refine_rms / size.clamp(min=1e-12))
+
+    def _by_adam(self, y: Tensor, noise: Tensor, index: int, theirs: Sequence[Tensor]) -> Tensor:
+        moved = y.detach().clone()
+        optimiser = torch.optim.Adam([moved], lr=self._recipe.refine_rms)
+        for _ in range(self._recipe.refine_steps):
+            moved.grad = self._slope(moved, noise, index, theirs)
+            optimiser.step()
+        return moved - y
+
+    def _slope(self, y: Tensor, noise: Tensor, index: int, theirs: Sequence[Tensor]) -> Tensor:
+        """Return ∇ℓ at the sample."""
         with torch.enable_grad():
             free = y.detach().requires_grad_(True)
             clean = self._schedule.clean(free, noise.detach(), index)
@@ -97,8 +113,7 @@ class Refinement:
             (slope,) = torch.autograd.grad(self._loss(ours, theirs).sum(), free)
         if not slope.isfinite().all():
             raise ModelError(f"The refinement is not a number at step {index} of the diffusion.")
-        size = slope.pow(2).mean(dim=(1, 2, 3), keepdim=True).sqrt()
-        return slope * (-self._recipe.refine_rms / size.clamp(min=1e-12))
+        return slope
 
     def _loss(self, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
         if self._recipe.refinement == "l2":

@@ -93,7 +93,7 @@ class Makers:
         coloured = found if found is not None and found.windows else None
         return sampler_for(
             self.model, recipe, self.choice, seed=self.seed, slide=self.slide.fingerprint,
-            found=coloured, margin=self.plan.margin,
+            found=coloured, plan=self.plan, notify=self.notify,
         )  # fmt: skip
 
     def _runner(self, choice: Choice, found: Statistics | None) -> NetworkRunner:

@@ -22,6 +22,7 @@ _SAMPLED_TILE = 256
 _FINE_STEP = 32
 _COARSE_STEP = 256
 _GROUPS = {"cpu": 2, "mps": 2, "cuda": 4}
+_SAMPLED_GROUPS = {"cpu": 1, "mps": 1, "cuda": 2}
 _FAR = 1.5
 
 
@@ -146,7 +147,8 @@ def plan_of(grid: TileGrid, facts: Facts, mode: Mode, device: str, backend: str)
     if mode == "tile":
         return BlockPlan(grid, 1, 0, max(grid.tile, facts.stride))
     if mode == "sampled":
-        return BlockPlan(grid, 1, facts.margin, facts.stride, 2 * facts.margin)
+        group = _SAMPLED_GROUPS[device]
+        return BlockPlan(grid, group, facts.margin, facts.stride, 2 * facts.margin)
     if not facts.exact:
         return BlockPlan(grid, _GROUPS["cpu"], facts.margin, facts.stride, 2 * facts.margin)
     if mode == "dense":

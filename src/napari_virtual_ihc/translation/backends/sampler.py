@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from napari_virtual_ihc.errors import Cancelled
-from napari_virtual_ihc.losses.mutual_information import bound
-from napari_virtual_ihc.networks.score_unet import at_step
-from napari_virtual_ihc.sampling.chain import Chain, Guide
-from napari_virtual_ihc.sampling.egsde import EgsdeGuide, LowPassEnergy
-from napari_virtual_ihc.sampling.information import InformationGuide
-from napari_virtual_ihc.sampling.noise import FRESH, START, NoiseField
-from napari_virtual_ihc.sampling.refinement import Refinement
-from napari_virtual_ihc.sampling.structure import rolled_views, structure_map
-from napari_virtual_ihc.stains.lab import LabStatistics, reinhard
+from napari_virtual_ihc.translation.backends.base import is_out_of_memory
 from napari_virtual_ihc.translation.backends.torch_backend import (
     device_kind,
     exact_arithmetic,
     to_bytes,
-    to_unit,
 )
+from napari_virtual_ihc.translation.backends.window_chains import WindowChains
 from napari_virtual_ihc.translation.colours import lab_of
-from napari_virtual_ihc.translation.forwards import unseen
+from napari_virtual_ihc.translation.forwards import TOLERANCE, parts, unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor
 
-    from napari_virtual_ihc.models.card import ModelCard
     from napari_virtual_ihc.models.folder import Model
-    from napari_virtual_ihc.networks.miu_diff import MiuDiffNetworks
     from napari_virtual_ihc.sampling.recipe import SamplerRecipe
     from napari_virtual_ihc.translation.backends.base import Bytes
     from napari_virtual_ihc.translation.backends.choose import Choice
-    from napari_virtual_ihc.translation.blocks import Window
+    from napari_virtual_ihc.translation.blocks import BlockPlan, Window
     from napari_virtual_ihc.translation.calibration import Statistics
 
 _PREVIEWS = 4
+_GLASS = 255
 
 
 @dataclass(frozen=True)
@@ -64,41 +54,36 @@ class Sampler:
 
     Parameters
     ----------
-    model
-        Of kind ``diffusion``.
-    recipe
-        How it is sampled; see `translation.sampling.Sampling`.
-    seed
-        Of the noise.
-    place
-        Fingerprint of the slide and µm/px, which the noise belongs to.
-    colours
-        CIELAB of the slide's tissue; None where the recipe leaves colours alone.
+    chains
+        The model on the slide.
+    precision
+        In which its networks run.
     margin
-        Pixels around a core that are made with it and discarded.
+        Pixels around a window that are made with it and discarded.
+    side
+        Largest side of a window in px; a core that holds several is made as one batch.
+    notify
+        Told once that memory ran out.
 
     Attributes
     ----------
+    faithful
+        Whether pixels still have the bytes they would have with memory enough.
     steps
-        Steps done of the window being made, and in all.
+        Steps done of the windows being made, and in all.
     """
 
-    faithful = True
-
     def __init__(
-        self, model: Model, recipe: SamplerRecipe, choice: Choice, *, seed: int,
-        place: tuple[str, float], colours: LabStatistics | None, margin: int,
+        self, chains: WindowChains, precision: str, *, margin: int, side: int,
+        notify: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self._device = torch.device(choice.device)
-        self.backend = SamplerBackend(choice.device, device_kind(self._device), choice.precision)
-        self.recipe = recipe
-        self._networks = cast("MiuDiffNetworks", model.network()).to(self._device)
-        self._field = NoiseField.of(seed, *place)
-        self._seed = seed
-        self._colours = colours
-        self._target = _target_of(model.card)
+        self.backend = SamplerBackend(str(chains.device), device_kind(chains.device), precision)
+        self._chains = chains
         self._margin = margin
-        self.steps = 0, recipe.steps
+        self._side = side
+        self._notify = notify
+        self.faithful = True
+        self.steps = 0, chains.recipe.steps
 
     def run(
         self, pixels: Bytes, core: Window, cancelled: Callable[[], bool],
@@ -119,87 +104,75 @@ class Sampler:
         ------
         Cancelled
             If ``cancelled`` said so.
+        MemoryError
+            If not even one window fits.
         ModelError
             If the sample stops being a number.
         """
-        window = core.grown(self._margin)
-        source = self._source(pixels)
-        noise = self._noise(window, self.recipe.start, START)
-        start = self.recipe.schedule.noised(source, noise, self.recipe.start - 1)
+        around = core.grown(self._margin)
+        image = np.full((core.h, core.w, 3), _GLASS, np.uint8)
+        waiting = alike(parts(core, self._side))
+        while waiting:
+            windows = waiting.pop(0)
+            inputs = np.stack([pixels[one.grown(self._margin).inside(around)] for one in windows])
+            try:
+                for pictures, finished in self._pictures(inputs, windows, cancelled):
+                    for window, picture in zip(windows, pictures, strict=True):
+                        image[window.inside(core)] = picture
+                    if not finished:
+                        preview(image.copy())
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                waiting[:0] = self._fewer(windows, error)
+        return image
+
+    def _fewer(self, windows: list[Window], error: BaseException) -> list[list[Window]]:
+        """Return the windows of a batch that did not fit, one by one."""
+        if len(windows) == 1:
+            raise MemoryError("Not even one window of the diffusion fits into memory.") from error
+        if self._chains.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.faithful = False
+        self._notify(
+            "Memory ran out; windows are sampled one by one from now on, and pixels may differ by "
+            f"up to {TOLERANCE} grey levels."
+        )
+        return [[window] for window in windows]
+
+    def _pictures(
+        self, inputs: Bytes, windows: list[Window], cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[Bytes, bool]]:
+        """Yield previews of a batch (n, h, w, 3), and its pixels last, which are finished."""
+        grown = [window.grown(self._margin) for window in windows]
         with exact_arithmetic():
-            for moment in self._chain(source, noise, window).run(start):
+            for moment in self._chains.moments(inputs, grown):
                 self.steps = moment.done, moment.total
                 if moment.done == moment.total:
-                    break
+                    yield self._cropped(moment.sample), True
+                    return
                 if cancelled():
                     raise Cancelled
                 if moment.done % max(moment.total // (_PREVIEWS + 1), 1) == 0:
-                    preview(self._cropped(moment.clean, core))
-        return self._cropped(moment.sample, core)
+                    yield self._cropped(moment.clean), False
 
-    def _source(self, pixels: Bytes) -> Tensor:
-        """Return the H&E with the colours of IHC, (1, 3, H, W) in [-1, 1]."""
-        if self._colours is not None and self._target is not None:
-            pixels = reinhard(pixels, self._colours, self._target)
-        picture = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
-        return to_unit(picture.to(self._device))
-
-    def _noise(self, window: Window, step: int, stream: int = FRESH) -> Tensor:
-        return self._field.draw(step, *window, stream=stream, device=self._device)[None]
-
-    def _chain(self, source: Tensor, noise: Tensor, window: Window) -> Chain:
-        return Chain(
-            self.recipe, self._score, lambda index: self._noise(window, index),
-            self._guide(source, noise), self._refinement(source, noise),
-        )  # fmt: skip
-
-    def _guide(self, source: Tensor, noise: Tensor) -> Guide | None:
-        recipe, schedule = self.recipe, self.recipe.schedule
-        if recipe.guidance == "off":
-            return None
-        if recipe.guidance == "energies":
-            energies = [(recipe.lambda_i, LowPassEnergy(recipe.low_pass))]
-            return EgsdeGuide(schedule, source, noise, energies)
-        assert self._networks.statistics is not None
-        structure = structure_map(source, recipe.structure)
-        elsewhere = rolled_views(structure, recipe.marginal_views, self._draws())
-        return InformationGuide(
-            recipe, schedule, self._networks.statistics, partial(bound, recipe.bound), structure,
-            elsewhere,
-        )  # fmt: skip
-
-    def _refinement(self, source: Tensor, noise: Tensor) -> Refinement | None:
-        if self.recipe.refinement == "off":
-            return None
-        recipe = self.recipe
-        return Refinement(recipe, recipe.schedule, self._features, source, noise, self._draws())
-
-    def _draws(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self._seed)
-
-    def _score(self, y: Tensor, index: int) -> Tensor:
-        with self._narrow():
-            noise: Tensor = self._networks.score(y, at_step(y, index))
-        return noise.float()
-
-    def _features(self, y: Tensor, index: int) -> list[Tensor]:
-        with self._narrow():
-            found = self._networks.score.features(y, at_step(y, index))
-        return [features.float() for features in found]
-
-    def _narrow(self) -> torch.autocast:
-        narrow = self.backend.precision == "bf16"
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=narrow)
-
-    def _cropped(self, sample: Tensor, core: Window) -> Bytes:
+    def _cropped(self, samples: Tensor) -> Bytes:
         m = self._margin
-        inner = to_bytes(sample[0, :, m : m + core.h, m : m + core.w])
-        return np.ascontiguousarray(inner.permute(1, 2, 0).cpu().numpy())
+        inner = to_bytes(samples[:, :, m:-m, m:-m] if m else samples)
+        return np.ascontiguousarray(inner.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def alike(windows: Sequence[Window]) -> list[list[Window]]:
+    """Return windows as batches of one size each."""
+    batches: dict[tuple[int, int], list[Window]] = {}
+    for window in windows:
+        batches.setdefault((window.h, window.w), []).append(window)
+    return list(batches.values())
 
 
 def sampler_for(
     model: Model, recipe: SamplerRecipe, choice: Choice, *, seed: int, slide: str,
-    found: Statistics | None, margin: int,
+    found: Statistics | None, plan: BlockPlan, notify: Callable[[str], None],
 ) -> Sampler:  # fmt: skip
     """Return the sampler of a model on a slide.
 
@@ -213,16 +186,5 @@ def sampler_for(
     """
     colours = None if found is None else lab_of(found)
     place = slide, model.card.mpp_out
-    return Sampler(model, recipe, choice, seed=seed, place=place, colours=colours, margin=margin)
-
-
-def _target_of(card: ModelCard) -> LabStatistics | None:
-    known = card.output_lab
-    if isinstance(known, str):
-        return None
-    return LabStatistics(_three(known.mean), _three(known.std))
-
-
-def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
-    first, second, third = values
-    return first, second, third
+    chains = WindowChains(model, recipe, choice, seed=seed, place=place, colours=colours)
+    return Sampler(chains, choice.precision, margin=plan.margin, side=plan.grid.tile, notify=notify)
