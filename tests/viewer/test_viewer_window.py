@@ -11,8 +11,8 @@ import pytest
 from qtpy.QtCore import QEvent, QObject
 from viewer_fakes import FakeModel, FakePrepare, painted_slide
 
-from napari_virtual_ihc.widgets.camera import look_at, set_magnification
-from napari_virtual_ihc.widgets.layers import virtual_of
+from napari_virtual_ihc.widgets.camera import Box, look_at, set_magnification
+from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 from napari_virtual_ihc.widgets.translate_model import TileCounts
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari import Viewer
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from qtpy.QtWidgets import QApplication  # noqa: F401
 
     from napari_virtual_ihc.slides.slide import Slide
@@ -141,7 +141,7 @@ def test_the_middle_of_the_view_comes_first(window: Viewer, page: Page) -> None:
 
 
 def test_another_model_never_blanks_the_view(window: Viewer, page: Page) -> None:
-    slow = FakeModel(seconds=0.4, colour=1)
+    slow = FakeModel(seconds=1.5, colour=1)
     session, translate = page(painted_slide(2048, 2048), FakePrepare(demo=FakeModel(), other=slow))
     assert wait_until_settled(session, 20)
     first = _virtual(window)
@@ -241,6 +241,46 @@ def test_a_region_becomes_a_layer_with_numbers(window: Viewer, page: Page) -> No
     height, width = window.canvas.size
     assert numbers.area_mm2 == pytest.approx(height * width * 0.25 / 1e6, rel=0.02)
     assert "DAB OD" in translate.view.numbers.toolTip()
+
+
+def test_a_region_of_a_diffusion_tells_step_and_time_left(window: Viewer, page: Page) -> None:
+    prepare = FakePrepare(demo=FakeModel(), noisy=FakeModel(seconds=1.5))
+    session, translate = page(painted_slide(), prepare)
+    look_at(window, 500.0, 500.0, 20)
+    translate.translation.set_model("noisy")
+    assert wait_until_settled(session, 20)
+    look_at(window, 1500.0, 1500.0, 20)
+    translate.regions.translate(Box(1400, 1400, 1650, 1650))
+    told = translate.view.counts.text
+    assert _spin_until(lambda: "step 3 of 20" in told() and "s left" in told(), 10)
+    translate.regions.cancel()
+
+
+def test_the_spread_over_seeds_is_a_map_with_a_legend(window: Viewer, page: Page) -> None:
+    session, translate = page(painted_slide(), FakePrepare())
+    look_at(window, 500.0, 500.0, 20)
+    assert wait_until_settled(session, 20)
+    assert not translate.view.choices["spread"].isEnabled()
+    translate.translation.set_model("noisy")
+    assert wait_until_settled(session, 20)
+    assert translate.view.choices["spread"].isEnabled()
+    translate.view.setting_changed.emit("spread", "3")
+    assert _spin_until(lambda: bool(_heats(window)))
+    assert wait_until_settled(session, 20)
+    layer, legend = _heats(window)[0], session.canvas.legend
+    assert window.layers.index(layer) > window.layers.index(_virtual(window))
+    assert legend.isVisible()
+    assert legend.scale is not None
+    assert legend.scale.title == "Spread over 3 seeds"
+    assert np.asarray(layer.data[0][900:1100, 900:1100])[..., 3].min() == 255
+    layer.visible = False
+    assert _spin_until(lambda: not legend.isVisible())
+    translate.translation.set_model("demo")
+    assert _spin_until(lambda: not _heats(window))
+
+
+def _heats(viewer: Viewer) -> list[Layer]:
+    return [layer for layer in viewer.layers if heat_of(layer) is not None]
 
 
 def test_camera_paths_do_not_change_a_pixel(window: Viewer, page: Page) -> None:

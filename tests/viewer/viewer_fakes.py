@@ -16,6 +16,7 @@ from napari_virtual_ihc.models.library import ModelEntry
 from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
+from napari_virtual_ihc.translation.spread import Spread
 from napari_virtual_ihc.widgets.prepare import Choices, Prepared
 
 if TYPE_CHECKING:
@@ -117,10 +118,10 @@ class FakeProducer:
 
 
 class FakeLibrary:
-    """Two models by name."""
+    """Three models by name, of which ``noisy`` is a diffusion."""
 
     def __init__(self) -> None:
-        self.cards = [fake_card("demo"), fake_card("other")]
+        self.cards = [fake_card("demo"), fake_card("other"), fake_card("noisy")]
 
     def list(self) -> tuple[ModelEntry, ...]:
         from pathlib import Path
@@ -132,7 +133,9 @@ class FakePrepare:
     """Prepares fake models, one per name."""
 
     def __init__(self, **models: FakeModel) -> None:
-        self.models = models or {"demo": FakeModel(), "other": FakeModel(colour=1)}
+        self.models = models or {
+            "demo": FakeModel(), "other": FakeModel(colour=1), "noisy": FakeModel()
+        }  # fmt: skip
         self.threads: set[str] = set()
         self.error = ""
 
@@ -143,12 +146,22 @@ class FakePrepare:
             raise ModelError(self.error)
         slide.fingerprint  # noqa: B018 read here, not in the window
         producer = FakeProducer(slide, self.models[model])
-        return Prepared(producer, fake_card(model), "cpu · fake", {"model": model})
+        card = fake_card(model)
+        if card.name != "noisy":
+            return Prepared(producer, card, "cpu · fake", {"model": model})
+        other = FakeProducer(slide, FakeModel(colour=1))
+        return Prepared(
+            producer, card, "cpu · fake", {"model": model}, steps=lambda: (3, 20),
+            spread=lambda seeds, cache: Spread(
+                [producer, other], f"Spread over {seeds} seeds", cache
+            ),
+        )  # fmt: skip
 
 
 def fake_card(name: str) -> ModelCard:
     return ModelCard(
         name=name,
+        kind="diffusion" if name == "noisy" else "generator",
         architecture="resnet",
         arguments={},
         marker="Ki-67",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_virtual_ihc.models.folder import Model
+    from napari_virtual_ihc.networks.miu_diff import MiuDiffNetworks
     from napari_virtual_ihc.sampling.recipe import SamplerRecipe
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.translation.backends.base import Bytes, Described
@@ -58,6 +59,11 @@ class Stepwise(Protocol):
     """A maker that needs many steps."""
 
     @property
+    def networks(self) -> MiuDiffNetworks:
+        """What it samples with."""
+        ...
+
+    @property
     def steps(self) -> tuple[int, int]:
         """Steps done of the window being made, and in all."""
         ...
@@ -77,6 +83,7 @@ class Makers:
     recipe: SamplerRecipe | None
     seed: int
     notify: Callable[[str], None]
+    networks: MiuDiffNetworks | None = None
 
     def maker(self, found: Statistics | None) -> Maker:
         """Return what makes the pixels, once the slide's statistics are measured."""
@@ -93,7 +100,7 @@ class Makers:
         coloured = found if found is not None and found.windows else None
         return sampler_for(
             self.model, recipe, self.choice, seed=self.seed, slide=self.slide.fingerprint,
-            found=coloured, plan=self.plan, notify=self.notify,
+            found=coloured, plan=self.plan, notify=self.notify, networks=self.networks,
         )  # fmt: skip
 
     def _runner(self, choice: Choice, found: Statistics | None) -> NetworkRunner:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_virtual_ihc.models.folder import Model
+    from napari_virtual_ihc.networks.miu_diff import MiuDiffNetworks
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
     from napari_virtual_ihc.translation.loading import Loaded
@@ -71,6 +72,8 @@ class Translator:
         Folder where statistics are kept; that of the settings where None.
     measured
         Statistics measured before, taken instead of measuring them.
+    networks
+        A diffusion's, from the `networks` of another translator of the model and device.
     notify
         Told each notice as it comes; all are in `notices`.
 
@@ -87,7 +90,8 @@ class Translator:
         self, model: Model, slide: Slide, *, device: str = "auto", backend: str = "auto",
         precision: str = "auto", statistics: str = "slide", tile: int | None = None,
         sampling: Sampling | None = None, cache: Path | None = None,
-        measured: Statistics | None = None, notify: Callable[[str], None] | None = None,
+        measured: Statistics | None = None, networks: MiuDiffNetworks | None = None,
+        notify: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         from napari_virtual_ihc.translation.backends.choose import choose
 
@@ -113,6 +117,7 @@ class Translator:
         self._lock = threading.Lock()
         self._ready: _Ready | None = None
         self._measured = measured
+        self._networks = networks
 
     @property
     def label(self) -> str:
@@ -153,6 +158,12 @@ class Translator:
         """Return steps done of the window being made and in all; None where one pass makes it."""
         maker = None if self._ready is None else self._ready.forwards
         return maker.steps if isinstance(maker, Stepwise) else None
+
+    @property
+    def networks(self) -> MiuDiffNetworks | None:
+        """A diffusion's networks, for other translators; prepares if need be."""
+        maker = self._prepared().forwards
+        return maker.networks if isinstance(maker, Stepwise) else None
 
     def prepare(
         self, progress: Callable[[int, int], None] = ignore,
@@ -266,7 +277,7 @@ class Translator:
     def _makers(self) -> Makers:
         return Makers(
             self.model, self.slide, self.choice, self.facts, self.mode, self.plan, self.loader,
-            self.recipe, self.sampling.seed, self._notice,
+            self.recipe, self.sampling.seed, self._notice, self._networks,
         )  # fmt: skip
 
     def _sampler(self) -> dict[str, Any] | None:

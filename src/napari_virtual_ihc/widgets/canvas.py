@@ -1,4 +1,4 @@
-"""What lies over napari's canvas: banner, magnification, scale bar, overview."""
+"""What lies over napari's canvas: banner, magnification, scale bar, overview, legend."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.widgets import overlays
 from napari_virtual_ihc.widgets.camera import current_magnification, look_at, visible_box
+from napari_virtual_ihc.widgets.legend import Legend
 from napari_virtual_ihc.widgets.overview import Overview
 from napari_virtual_ihc.widgets.translate_model import magnification_text
 from napari_virtual_ihc.widgets.window import canvas_of
@@ -41,6 +42,7 @@ class CanvasDressing(QObject):
         self._viewer_ref = weakref.ref(viewer)
         self.overview = Overview(canvas_of(window))
         self.overview.looked_at.connect(self._on_looked_at)
+        self.legend = Legend(canvas_of(window))
         self._overview_wanted = True
         self._in_um = False
         self._calm = QTimer(self, singleShot=True, interval=_CALM_MS)
@@ -89,4 +91,5 @@ class CanvasDressing(QObject):
 
     def _on_resized(self, _event: object = None) -> None:
         self.overview.place()
+        self.legend.place()
         self._on_moved()

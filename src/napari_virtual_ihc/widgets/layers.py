@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.tiles.heat import HeatScale
     from napari_virtual_ihc.widgets.region_numbers import RegionNumbers
 
 SLIDE = "virtual_ihc_slide"
 VIRTUAL = "virtual_ihc_virtual"
 REGION = "virtual_ihc_region"
+HEAT = "virtual_ihc_heat"
 _OVERVIEW_PX = 512
 _GLASS = (242, 242, 242, 255)
 
@@ -43,6 +45,25 @@ class VirtualInfo:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class HeatInfo:
+    """What a map over a slide says of itself.
+
+    Attributes
+    ----------
+    scale
+        What its colours mean.
+    slide
+        Fingerprint of the slide it lies on.
+    provenance
+        JSON values: what it was computed from.
+    """
+
+    scale: HeatScale
+    slide: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
 def slide_of(layer: Layer) -> Slide | None:
     """Return the slide a layer shows, or None."""
     slide: Slide | None = layer.metadata.get(SLIDE)
@@ -52,6 +73,12 @@ def slide_of(layer: Layer) -> Slide | None:
 def virtual_of(layer: Layer) -> VirtualInfo | None:
     """Return what a virtual layer says of itself, or None for any other layer."""
     info: VirtualInfo | None = layer.metadata.get(VIRTUAL)
+    return info
+
+
+def heat_of(layer: Layer) -> HeatInfo | None:
+    """Return what a map says of itself, or None for any other layer."""
+    info: HeatInfo | None = layer.metadata.get(HEAT)
     return info
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_virtual_ihc.widgets.camera import Box, visible_box
 from napari_virtual_ihc.widgets.layers import REGION, VIRTUAL, image_arguments, region_of
 from napari_virtual_ihc.widgets.region_job import RegionJob, RegionPicture
 from napari_virtual_ihc.widgets.services import MODELS
+from napari_virtual_ihc.widgets.translate_model import left_text
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Regions(QObject):
         self._session = translation.session
         self._state = translation.state
         self._count = 0
+        self._started = 0.0
         self._jobs: list[tuple[RegionJob, Shown]] = []
         self._work: Work[RegionPicture] | None = None
         self._shapes: Shapes | None = None
@@ -112,18 +115,27 @@ class Regions(QObject):
     def _begin(self) -> None:
         self._session.busy.add("region")
         self._jobs[0][0].start()
+        self._started = time.monotonic()
         self._poll.start()
 
     def _look(self) -> None:
         job, _ = self._jobs[0]
         done, total = job.progress()
-        self._translation.show_activity(f"{job.name}: translating", done, total)
+        left = self._left(done, total)
+        self._translation.show_activity(f"{job.name}: translating{left}", done, total)
         if done == total:
             self._poll.stop()
             self._work = Work(lambda _progress: job.picture(), "puts a region together")
             self._work.finished.connect(self._on_finished)
             self._work.failed.connect(self._on_failed)
             self._work.start()
+
+    def _left(self, done: int, total: int) -> str:
+        """Return words for step and time left of the first region."""
+        step, steps = self._jobs[0][1].prepared.steps() or (0, 1)
+        elapsed = time.monotonic() - self._started
+        stepping = f", step {step} of {steps}" if steps > 1 else ""
+        return stepping + left_text(elapsed, (done + step / steps) / total)
 
     def _on_finished(self, picture: RegionPicture) -> None:
         _, shown = self._jobs[0]

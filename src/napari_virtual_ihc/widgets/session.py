@@ -14,8 +14,11 @@ from napari_virtual_ihc.widgets.camera import visible_box
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.keys import bind_keys
 from napari_virtual_ihc.widgets.layers import (
+    HEAT,
     VIRTUAL,
+    HeatInfo,
     VirtualInfo,
+    heat_of,
     image_arguments,
     slide_of,
     virtual_of,
@@ -24,7 +27,7 @@ from napari_virtual_ihc.widgets.overlays import banner_text
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
 from napari_virtual_ihc.widgets.slide_entry import SlideEntry
-from napari_virtual_ihc.widgets.virtual import virtual_in_view
+from napari_virtual_ihc.widgets.virtual import heat_in_view, place_above, virtual_in_view
 from napari_virtual_ihc.widgets.window import open_windows, unproxied, window_of
 
 if TYPE_CHECKING:
@@ -115,11 +118,11 @@ class Session(QObject):
         self, entry: SlideEntry, pyramid: TilePyramid, info: VirtualInfo, name: str
     ) -> Image:
         """Add a layer of virtual tiles right above its slide, and connect it."""
-        arguments = image_arguments(name, pyramid.producer.grid.mpp, {VIRTUAL: info})
-        layer: Image = self.viewer.add_image(pyramid.levels, **arguments)
-        self._place_above(entry, layer)
-        self._connect(layer, pyramid, MODELS)
-        return layer
+        return self._add(entry, pyramid, {VIRTUAL: info}, name)
+
+    def add_heat(self, entry: SlideEntry, pyramid: TilePyramid, info: HeatInfo, name: str) -> Image:
+        """Add a map above a slide and its virtual layers, and connect it."""
+        return self._add(entry, pyramid, {HEAT: info}, name)
 
     def adapter_of(self, layer: Layer) -> LayerAdapter | None:
         """Return what connects a layer to its tiles, or None."""
@@ -173,8 +176,8 @@ class Session(QObject):
             adapter.look(view, moving=moving)
 
     def _watch_banner(self, layer: Layer) -> None:
-        """See to it that the banner comes and goes with a layer of virtual pixels."""
-        if virtual_of(layer) is not None:
+        """See to it that banner and legend come and go with the layer they speak of."""
+        if virtual_of(layer) is not None or heat_of(layer) is not None:
             layer.events.visible.connect(self._show_banner)
             layer.events.opacity.connect(self._show_banner)
             self._show_banner()
@@ -227,19 +230,20 @@ class Session(QObject):
         adapter.look(visible_box(self.viewer), moving=False)
         self._adapters.append(adapter)
 
-    def _place_above(self, entry: SlideEntry, layer: Layer) -> None:
-        """Move a new layer above its slide and what is virtual right above that."""
-        layers, below = self.viewer.layers, entry.layer()
-        if below is None:
-            return
-        place = layers.index(below) + 1
-        while place < len(layers) - 1 and virtual_of(layers[place]) is not None:
-            place += 1
-        layers.move(layers.index(layer), place)
+    def _add(
+        self, entry: SlideEntry, pyramid: TilePyramid, metadata: dict[str, Any], name: str
+    ) -> Image:
+        arguments = image_arguments(name, pyramid.producer.grid.mpp, metadata)
+        layer: Image = self.viewer.add_image(pyramid.levels, **arguments)
+        place_above(self.viewer, entry.layer(), layer)
+        self._connect(layer, pyramid, MODELS)
+        return layer
 
     def _show_banner(self, _event: object = None) -> None:
         info = virtual_in_view(self.viewer)
         self.canvas.show_banner("" if info is None else banner_text(info.marker, info.model))
+        heat = heat_in_view(self.viewer)
+        self.canvas.legend.show_scale(None if heat is None else heat.scale)
 
 
 def session_of(viewer: ViewerModel) -> Session | None:

@@ -12,6 +12,7 @@ from napari_virtual_ihc.widgets.export import Export
 from napari_virtual_ihc.widgets.preferences import load_preferences
 from napari_virtual_ihc.widgets.prepare import Prepare, PrepareTranslator
 from napari_virtual_ihc.widgets.regions import Regions
+from napari_virtual_ihc.widgets.spread import SpreadLayer
 from napari_virtual_ihc.widgets.translate_control import Translation
 from napari_virtual_ihc.widgets.translate_model import TranslateState
 from napari_virtual_ihc.widgets.translate_page import TranslatePage
@@ -53,6 +54,7 @@ class TranslateController(QObject):
         self._offer_models(self._library.list(), preferences.model)
         prepare = prepare or PrepareTranslator(self._library)
         self.translation = Translation(session, prepare, self.state)
+        self.spread = SpreadLayer(self.translation)
         self.regions = Regions(self.translation)
         self.export = Export(self.translation, self._library)
         session.models_changed.connect(self._on_models_changed)
@@ -64,13 +66,14 @@ class TranslateController(QObject):
         if self._listing is not None:
             self._listing.cancel()
         self.regions.close()
+        self.spread.close()
         self.export.cancel()
         self.translation.close()
 
     def _connect(self) -> None:
         view, does = self.view, self.translation
         view.model_chosen.connect(does.set_model)
-        view.setting_changed.connect(does.set_choice)
+        view.setting_changed.connect(self._on_setting_changed)
         view.live_switched.connect(does.set_live)
         view.fill_switched.connect(does.set_fill)
         view.cancel_requested.connect(self.regions.cancel)
@@ -88,6 +91,12 @@ class TranslateController(QObject):
         titles = [f"{name} · {card.marker} · {card.tissue}" for name, card in usable.items()]
         self.state.model = wanted if wanted in usable else next(iter(usable), "")
         self.view.set_models(list(usable), titles)
+
+    def _on_setting_changed(self, name: str, value: str) -> None:
+        if name == "spread":
+            self.spread.set_seeds(value)
+        else:
+            self.translation.set_choice(name, value)
 
     def _on_models_changed(self) -> None:
         self._listing = Work(lambda _progress: self._library.list(), "lists the models")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_virtual_ihc.tiles.pyramid import TilePyramid
 from napari_virtual_ihc.widgets.camera import visible_box
@@ -62,6 +62,9 @@ class Translation(QObject):
     state
         What the page shows; written here only.
     """
+
+    shown_changed = Signal()
+    """Something else is translated than before, or nothing."""
 
     def __init__(self, session: Session, prepare: Prepare, state: TranslateState) -> None:
         super().__init__()
@@ -196,6 +199,7 @@ class Translation(QObject):
         self.shown = self._show(wish, prepared)
         self.state.runs_on = prepared.runs_on
         self._show_caution()
+        self.shown_changed.emit()
         if self.state.fill:
             self.set_fill(True)
 
@@ -242,6 +246,7 @@ class Translation(QObject):
     def _on_layer_removed(self, layer: object) -> None:
         if self.shown is not None and self.shown.layer() is layer:
             self.shown = None
+            self.shown_changed.emit()
             self._counts.watch(None)
             self.state.live = False
 

@@ -18,6 +18,7 @@ NO_SLIDE = "Open an H&E slide, or try the sample pair (File > Open Sample > Virt
 NO_MODEL = "No model is installed: import a checkpoint with “virtual-ihc models import”."
 NO_SCALE = "This slide states no µm/px: type it above, then it can be translated."
 _MEGABYTE = 1e6
+_EARLIEST_S, _LEAST_SHARE = 2.0, 0.01
 _SAME_SCALE = 1.1
 _TOO_COARSE = 1.5
 
@@ -62,6 +63,8 @@ class TranslateState:
         What was done, such as an export that is written.
     runs_on
         Device, backend and precision in use.
+    spread
+        Over how many seeds the spread is shown, or ``off``.
     stepwise
         Whether the model in use is a diffusion, whose tiles take many steps.
     """
@@ -76,6 +79,7 @@ class TranslateState:
     precision: str = "auto"
     statistics: str = "slide"
     steps: str = "model"
+    spread: str = "off"
     stepwise: bool = False
     live: bool = True
     fill: bool = False
@@ -114,6 +118,22 @@ def progress_text(state: TranslateState) -> str:
     if tiles.steps:
         counts += f" · step {tiles.step} of {tiles.steps}"
     return f"{counts} · {tiles.rate:.2g} tiles/s" if tiles.rate else counts
+
+
+def left_text(elapsed: float, share: float) -> str:
+    """Return words such as ``", about 40 s left"``; nothing before 2 s or a hundredth are done.
+
+    Parameters
+    ----------
+    elapsed
+        Seconds so far.
+    share
+        Of the work, done, 0 to 1.
+    """
+    if elapsed < _EARLIEST_S or share < _LEAST_SHARE:
+        return ""
+    left = elapsed * (1 - share) / share
+    return f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
 
 
 def failed_text(failed: int) -> str:

@@ -48,7 +48,9 @@ CHOICES = {
     "precision": ("auto", "fp32", "bf16"),
     "statistics": ("slide", "tile", "dense"),
     "steps": ("model", "10", "20", "50", "300"),
+    "spread": ("off", "3", "5", "10"),
 }
+_OF_DIFFUSIONS = ("steps", "spread")
 _BY_CONTENTS_LENGTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 _TIPS = {
     "device": "Where the model runs; auto takes what this machine does best",
@@ -57,6 +59,8 @@ _TIPS = {
     "statistics": "slide: measured once over the whole slide, no seams (default); tile: as the "
     "papers test, seams possible; dense: interpolated between anchors",
     "steps": "Steps of a diffusion; model: as its card says. Fewer are quicker and less sure",
+    "spread": "Over so many seeds of a diffusion: where it would stain otherwise had the noise "
+    "been other; takes as many times as long",
 }
 
 
@@ -240,7 +244,8 @@ class TranslatePage(QWidget):
         self.settings.setText(runs_on_text(state))
         for name, box in self.choices.items():
             box.setCurrentText(getattr(state, name))
-        self.choices["steps"].setEnabled(state.stepwise)
+        for name in _OF_DIFFUSIONS:
+            self.choices[name].setEnabled(state.stepwise)
 
     def _hint(self, state: TranslateState) -> str:
         if not state.slide:

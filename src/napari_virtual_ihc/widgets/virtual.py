@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_virtual_ihc.widgets.camera import Box, visible_box
-from napari_virtual_ihc.widgets.layers import VirtualInfo, virtual_of
+from napari_virtual_ihc.widgets.layers import HeatInfo, VirtualInfo, heat_of, virtual_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+T = TypeVar("T")
 
 
 def virtual_layers(viewer: ViewerModel) -> list[Layer]:
@@ -39,12 +43,32 @@ def toggle_virtual(viewer: ViewerModel) -> None:
 
 def virtual_in_view(viewer: ViewerModel) -> VirtualInfo | None:
     """Return what the topmost virtual layer on screen says of itself, or None."""
+    return _topmost(viewer, virtual_of)
+
+
+def heat_in_view(viewer: ViewerModel) -> HeatInfo | None:
+    """Return what the topmost map on screen says of itself, or None."""
+    return _topmost(viewer, heat_of)
+
+
+def _topmost(viewer: ViewerModel, info_of: Callable[[Layer], T | None]) -> T | None:
     view = visible_box(viewer)
     for layer in reversed(viewer.layers):
-        info = virtual_of(layer)
+        info = info_of(layer)
         if info is not None and layer.visible and layer.opacity and reaches(layer, view):
             return info
     return None
+
+
+def place_above(viewer: ViewerModel, below: Layer | None, layer: Layer) -> None:
+    """Move a new layer above its slide and what is virtual right above that."""
+    layers = viewer.layers
+    if below is None:
+        return
+    place = layers.index(below) + 1
+    while place < len(layers) - 1 and virtual_of(layers[place]) is not None:
+        place += 1
+    layers.move(layers.index(layer), place)
 
 
 def reaches(layer: Layer, view: Box) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_virtual_ihc.models.folder import Model
+    from napari_virtual_ihc.networks.miu_diff import MiuDiffNetworks
     from napari_virtual_ihc.sampling.recipe import SamplerRecipe
     from napari_virtual_ihc.translation.backends.base import Bytes
     from napari_virtual_ihc.translation.backends.choose import Choice
@@ -84,6 +85,11 @@ class Sampler:
         self._notify = notify
         self.faithful = True
         self.steps = 0, chains.recipe.steps
+
+    @property
+    def networks(self) -> MiuDiffNetworks:
+        """The model's networks, for other samplers of the same model."""
+        return self._chains.networks
 
     def run(
         self, pixels: Bytes, core: Window, cancelled: Callable[[], bool],
@@ -173,6 +179,7 @@ def alike(windows: Sequence[Window]) -> list[list[Window]]:
 def sampler_for(
     model: Model, recipe: SamplerRecipe, choice: Choice, *, seed: int, slide: str,
     found: Statistics | None, plan: BlockPlan, notify: Callable[[str], None],
+    networks: MiuDiffNetworks | None = None,
 ) -> Sampler:  # fmt: skip
     """Return the sampler of a model on a slide.
 
@@ -186,5 +193,7 @@ def sampler_for(
     """
     colours = None if found is None else lab_of(found)
     place = slide, model.card.mpp_out
-    chains = WindowChains(model, recipe, choice, seed=seed, place=place, colours=colours)
+    chains = WindowChains(
+        model, recipe, choice, seed=seed, place=place, colours=colours, networks=networks
+    )
     return Sampler(chains, choice.precision, margin=plan.margin, side=plan.grid.tile, notify=notify)

@@ -49,16 +49,20 @@ class WindowChains:
         Fingerprint of the slide and µm/px, which the noise belongs to.
     colours
         CIELAB of the slide's tissue; None where the recipe leaves colours alone.
+    networks
+        Of the model, on the device already; None to load them.
     """
 
     def __init__(
         self, model: Model, recipe: SamplerRecipe, choice: Choice, *, seed: int,
         place: tuple[str, float], colours: LabStatistics | None,
+        networks: MiuDiffNetworks | None = None,
     ) -> None:  # fmt: skip
         self.device = torch.device(choice.device)
         self.recipe = recipe
         self._narrow_to_bf16 = choice.precision == "bf16"
-        self._networks = cast("MiuDiffNetworks", model.network()).to(self.device)
+        loaded = networks or cast("MiuDiffNetworks", model.network())
+        self.networks = loaded.to(self.device)
         self._field = NoiseField.of(seed, *place)
         self._seed = seed
         self._colours = colours
@@ -105,11 +109,11 @@ class WindowChains:
         if recipe.guidance == "energies":
             energies = [(recipe.lambda_i, LowPassEnergy(recipe.low_pass))]
             return EgsdeGuide(schedule, source, noise, energies)
-        assert self._networks.statistics is not None
+        assert self.networks.statistics is not None
         structure = structure_map(source, recipe.structure)
         elsewhere = rolled_views(structure, recipe.marginal_views, self._draws())
         return InformationGuide(
-            recipe, schedule, self._networks.statistics, partial(bound, recipe.bound), structure,
+            recipe, schedule, self.networks.statistics, partial(bound, recipe.bound), structure,
             elsewhere,
         )  # fmt: skip
 
@@ -124,12 +128,12 @@ class WindowChains:
 
     def _score(self, y: Tensor, index: int) -> Tensor:
         with self._narrow():
-            noise: Tensor = self._networks.score(y, at_step(y, index))
+            noise: Tensor = self.networks.score(y, at_step(y, index))
         return noise.float()
 
     def _features(self, y: Tensor, index: int) -> list[Tensor]:
         with self._narrow():
-            found = self._networks.score.features(y, at_step(y, index))
+            found = self.networks.score.features(y, at_step(y, index))
         return [features.float() for features in found]
 
     def _narrow(self) -> torch.autocast:
