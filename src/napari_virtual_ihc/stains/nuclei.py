@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -15,7 +15,6 @@ from napari_virtual_ihc.stains.unmix import unmix
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Grade = Literal[0, 1, 2, 3]
 GRADES = ("negative", "weak", "moderate", "strong")
 _POOL_UM = 2.0
 
@@ -42,7 +41,7 @@ class NucleiProtocol:
     least_um2, most_um2
         Area of the smallest and the largest nucleus, µm².
     dab
-        Grades of a nucleus by the mean DAB optical density of its pixels.
+        Grades of a nucleus by its DAB optical density, see `Nuclei.dab`.
     """
 
     stains: tuple[str, ...] = ("hematoxylin", "dab")
@@ -64,7 +63,7 @@ class NucleiProtocol:
             f"{self.excess:g} over the lower quartile of {self.around_um:g} µm "
             f"({self.least:g} to {self.most:g}), "
             f"≥ {self.apart_um:g} µm apart, {self.least_um2:g} to {self.most_um2:g} µm², "
-            f"graded by mean {self.dab.name}"
+            f"graded by depth-weighted mean {self.dab.name}"
         )
 
 
@@ -86,7 +85,7 @@ class Nuclei:
     area_um2
         Areas, µm², the rim of the smoothing included.
     dab
-        Mean DAB optical density.
+        Mean DAB optical density, pixels weighted by their depth below the rim, which is paler.
     grade
         0 negative, 1 weak, 2 moderate, 3 strong.
     """
@@ -170,13 +169,22 @@ def _surroundings(smooth: NDArray[np.float32], mpp: float, side_um: float) -> ND
 
 
 def _divided(mask: NDArray[np.bool_], mpp: float, protocol: NucleiProtocol) -> NDArray[np.int32]:
-    depth = ndimage.distance_transform_edt(ndimage.binary_fill_holes(mask)).astype(np.float32)
+    whole = _filled(mask, protocol.least_um2 / mpp**2)
+    depth = ndimage.distance_transform_edt(whole).astype(np.float32)
     rounded = ndimage.gaussian_filter(depth, protocol.smoothing_um / mpp, mode="nearest")
     side = 2 * max(1, round(protocol.apart_um / mpp)) + 1
-    peaks = (rounded == ndimage.maximum_filter(rounded, side, mode="nearest")) & (depth > 0)
+    peaks = (rounded == ndimage.maximum_filter(rounded, side, mode="nearest")) & whole
     seeds, _ = ndimage.label(peaks, np.ones((3, 3)))
-    labels: NDArray[np.int32] = watershed(-rounded, seeds, mask=depth > 0).astype(np.int32)
+    labels: NDArray[np.int32] = watershed(-rounded, seeds, mask=whole).astype(np.int32)
     return labels
+
+
+def _filled(mask: NDArray[np.bool_], most: float) -> NDArray[np.bool_]:
+    """Return a mask without holes of up to ``most`` pixels: pale chromatin, not a lumen."""
+    holes, _ = ndimage.label(~mask)
+    small: NDArray[np.bool_] = np.bincount(holes.ravel()) <= most
+    whole: NDArray[np.bool_] = mask | small[holes]
+    return whole
 
 
 def _measured(
@@ -185,12 +193,18 @@ def _measured(
     areas = np.bincount(labels.ravel()) * mpp**2
     fits = (areas >= protocol.least_um2) & (areas <= protocol.most_um2)
     fits[0] = False
-    number = np.where(fits, np.cumsum(fits), 0).astype(np.int32)
-    kept, ids = number[labels], np.arange(1, int(fits.sum()) + 1)
-    means = np.asarray(ndimage.mean(dab, kept, ids), np.float64).reshape(-1)
-    centres = np.asarray(ndimage.center_of_mass(kept > 0, kept, ids), np.float64).reshape(-1, 2)
+    count, number = int(fits.sum()), np.where(fits, np.cumsum(fits), 0).astype(np.int32)
+    kept = number[labels]
+    depth = ndimage.distance_transform_edt(kept > 0)
+    brown = _sums(dab * depth, kept, count) / _sums(depth, kept, count)
+    rows, columns = np.indices(kept.shape)
+    y, x = (_sums(at + 0.5, kept, count) * mpp**2 / areas[fits] for at in (rows, columns))
     bounds = (protocol.dab.threshold, protocol.dab.weak, protocol.dab.strong)
-    grade = np.digitize(means, bounds).astype(np.int64)
-    return Nuclei(
-        kept, centres[:, 0] + 0.5, centres[:, 1] + 0.5, areas[fits].astype(np.float64), means, grade
-    )
+    grade = np.digitize(brown, bounds).astype(np.int64)
+    return Nuclei(kept, y, x, areas[fits].astype(np.float64), brown, grade)
+
+
+def _sums(values: NDArray[Any], labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
+    """Return the sum of values over each of ``count`` labels, 1 first."""
+    sums = np.bincount(labels.ravel(), values.ravel(), count + 1)[1:]
+    return np.asarray(sums, np.float64)
