@@ -197,11 +197,16 @@ def _measured(
     kept = number[labels]
     depth = ndimage.distance_transform_edt(kept > 0)
     brown = _sums(dab * depth, kept, count) / _sums(depth, kept, count)
-    rows, columns = np.indices(kept.shape)
-    y, x = (_sums(at + 0.5, kept, count) * mpp**2 / areas[fits] for at in (rows, columns))
+    y, x = (_sums(at, kept, count) * mpp**2 / areas[fits] for at in _centres(kept.shape))
     bounds = (protocol.dab.threshold, protocol.dab.weak, protocol.dab.strong)
     grade = np.digitize(brown, bounds).astype(np.int64)
     return Nuclei(kept, y, x, areas[fits].astype(np.float64), brown, grade)
+
+
+def _centres(shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the row and the column of each pixel's centre."""
+    rows, columns = np.indices(shape)
+    return rows + 0.5, columns + 0.5
 
 
 def _sums(values: NDArray[Any], labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
