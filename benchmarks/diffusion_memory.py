@@ -112,7 +112,12 @@ def main() -> None:
         "seconds_per_step": round(seconds / len(made) / words.steps, 2),
         "steps_after_cancel": left,
     }  # fmt: skip
-    print(json.dumps({**stamp("benchmarks/diffusion_memory.py"), **figures}, indent=1))
+    print(
+        json.dumps(
+            {**stamp("virtual-ihc/benchmark/1", "benchmarks/diffusion_memory.py"), **figures},
+            indent=1,
+        )
+    )
 
 
 def peak_bytes(device: str) -> int:
