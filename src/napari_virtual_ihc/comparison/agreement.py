@@ -1,0 +1,112 @@
+"""How far virtual and real agree, square by square, at several sizes of square."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_virtual_ihc.comparison.tally import MEASURES, Measure
+from napari_virtual_ihc.measures.paired import dice, paired_agreement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.tally import Tally
+    from napari_virtual_ihc.measures.bootstrap import Estimate
+
+    Values = NDArray[np.float64]
+
+SQUARES_UM = (50.0, 100.0, 250.0, 500.0)
+LEAST_TISSUE = 0.25
+"""A square counts only if at least this share of it is (comparable) tissue."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One measure of the squares of one size.
+
+    Attributes
+    ----------
+    measure
+        What was measured.
+    square_um
+        Side of a square, µm.
+    y_um, x_um
+        Corner of each square, (n,).
+    virtual, real
+        Its values, (n,).
+    statistics
+        Agreement by name, see `measures.paired`; ``dice`` for the DAB area.
+    """
+
+    measure: Measure
+    square_um: float
+    y_um: Values
+    x_um: Values
+    virtual: Values
+    real: Values
+    statistics: dict[str, Estimate]
+
+
+def agreements(pair: PairTally, squares_um: Sequence[float] = SQUARES_UM) -> list[Paired]:
+    """Return the agreement of every measure that has values, at every size of square.
+
+    Whole squares with at least a quarter of (comparable) tissue count; a measure counts where both
+    slides have a value, such as nuclei.
+    """
+    found = []
+    for side in squares_um:
+        virtual, real = pair.virtual.coarse(side), pair.real.coarse(side)
+        enough = real.of("inside") >= LEAST_TISSUE * side**2
+        for measure in MEASURES:
+            values = measure.of(virtual), measure.of(real)
+            kept = enough & np.isfinite(values[0]) & np.isfinite(values[1])
+            if _seen(measure, pair):
+                found.append(_paired(measure, real, kept, values, _dice(pair, side, kept)))
+    return found
+
+
+def totals(pair: PairTally) -> dict[str, dict[str, float]]:
+    """Return every measure of the whole region, for both slides; nan where it has none."""
+    sides = {"virtual": pair.virtual.total(), "real": pair.real.total()}
+    return {
+        measure.name: {name: float(measure.of(tally)[0, 0]) for name, tally in sides.items()}
+        for measure in MEASURES
+    }
+
+
+def _seen(measure: Measure, pair: PairTally) -> bool:
+    return all(np.isfinite(measure.of(side.total())).any() for side in (pair.virtual, pair.real))
+
+
+def _paired(
+    measure: Measure, tally: Tally, kept: NDArray[np.bool_], values: tuple[Values, Values],
+    overlap: Estimate,
+) -> Paired:  # fmt: skip
+    virtual, real = (value[kept] for value in values)
+    rows, columns = np.nonzero(kept)
+    statistics = paired_agreement(virtual, real, measure.edges)
+    if measure.name == "dab_area":
+        statistics["dice"] = overlap
+    side = tally.square_um
+    y = np.asarray((rows + tally.row) * side, np.float64)
+    x = np.asarray((columns + tally.column) * side, np.float64)
+    return Paired(measure, side, y, x, virtual, real, statistics)
+
+
+def _dice(pair: PairTally, side: float, kept: NDArray[np.bool_]) -> Estimate:
+    """Return Dice of positive area over the squares that count."""
+    virtual, real = pair.virtual.coarse(side), pair.real.coarse(side)
+    positive = (tally.of("weak", "moderate", "strong")[kept] for tally in (virtual, real))
+    return dice(_coarse_both(pair, side)[kept], *positive)
+
+
+def _coarse_both(pair: PairTally, side: float) -> Values:
+    sums = np.zeros_like(pair.real.sums)
+    sums[..., 0] = pair.both
+    return type(pair.real)(sums, pair.real.row, pair.real.column).coarse(side).sums[..., 0]
