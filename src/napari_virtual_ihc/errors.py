@@ -47,5 +47,9 @@ class ExportError(VirtualIhcError):
     """An output cannot be written or verified."""
 
 
+class RegistrationError(VirtualIhcError):
+    """Two slides cannot be laid onto each other, or a registration cannot be used."""
+
+
 class Cancelled(Exception):
     """The work was no longer wanted."""

@@ -21,6 +21,7 @@ _COMMANDS = {
     "view": "view:view",
     "translate": "translate:translate",
     "verify": "translate:verify",
+    "register": "register:register",
     "train": "train:train",
     "resume": "train:resume",
     "runs": "train:runs",

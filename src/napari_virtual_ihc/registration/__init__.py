@@ -1,0 +1,1 @@
+"""Real IHC onto H&E: coarse, affine, elastic; landmarks; lazy warping."""

@@ -1,0 +1,83 @@
+"""What is refused, each with one sentence: slides without tissue, swapped, alien, absurd maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.errors import RegistrationError
+from napari_virtual_ihc.registration.affine import shape_of
+from napari_virtual_ihc.stains.identity import stain_kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.registration.affine import Affine
+    from napari_virtual_ihc.registration.evidence import Evidence
+    from napari_virtual_ihc.registration.view import View
+    from napari_virtual_ihc.slides.slide import Slide
+
+LEAST_AGREEING = 0.25
+_FEWEST_SQUARES = 8
+_LEAST_OVERLAP = 0.3
+_LEAST_TISSUE = 0.005
+_MOST_STRETCH = 1.35
+_SCALES = 0.35, 2.9
+_SURE_SCALES = 0.8, 1.25
+_OVERVIEW_PX = 1024
+
+
+def require_tissue(slide: Slide, view: View) -> None:
+    """Refuse a slide that shows no tissue, or nothing but one even tone."""
+    share = float(view.tissue.mean())
+    even = share > 0 and float(view.grey[view.tissue].std()) < 1e-3
+    if share < _LEAST_TISSUE or even:
+        raise RegistrationError(
+            f"{slide.name} shows no tissue ({100 * share:.1f} % of it); there is nothing to align."
+        )
+
+
+def require_order(fixed: Slide, moving: Slide) -> None:
+    """Refuse an IHC slide as fixed with an H&E slide as moving."""
+    kinds = [stain_kind(slide.thumbnail(_OVERVIEW_PX)[0]) for slide in (fixed, moving)]
+    if kinds == ["ihc", "he"]:
+        raise RegistrationError(
+            f"{fixed.name} looks like IHC and {moving.name} like H&E; the H&E is the fixed slide, "
+            "so give them in the other order."
+        )
+
+
+def objection(affine: Affine, evidence: Evidence) -> str:
+    """Return why a map is not believable, as the end of a sentence; empty where it is."""
+    shape = shape_of(affine)
+    if not _SCALES[0] < shape.scale < _SCALES[1]:
+        return f"the best fit scales by {shape.scale:.2f}, which no pair of sections does"
+    if shape.stretch > _MOST_STRETCH:
+        return f"the best fit stretches by {shape.stretch:.2f}, which no section does"
+    if evidence.squares < _FEWEST_SQUARES:
+        return f"only {evidence.squares} squares of tissue could be compared"
+    if evidence.overlap < _LEAST_OVERLAP:
+        return f"only {100 * evidence.overlap:.0f} % of the tissue overlaps in the best fit"
+    if evidence.agreeing < LEAST_AGREEING:
+        return (
+            f"only {100 * evidence.agreeing:.0f} % of the squares agree on any fit "
+            f"({100 * LEAST_AGREEING:.0f} % are needed)"
+        )
+    return ""
+
+
+def remarks(moving: Slide, affine: Affine) -> tuple[str, ...]:
+    """Return what the user should know of a map that stands: mirrored, or of another scale."""
+    shape, said = shape_of(affine), []
+    if shape.mirrored:
+        said.append(f"{moving.name} is mirrored: its section lies on the other side.")
+    if not _SURE_SCALES[0] < shape.scale < _SURE_SCALES[1]:
+        said.append(
+            f"{moving.name} fits at {shape.scale:.2f} times its stated scale; check its µm/px."
+        )
+    return tuple(said)
+
+
+def folds(jacobian: NDArray[np.float64]) -> bool:
+    """Return whether a field folds: a change of area of 0 or less anywhere."""
+    return bool((jacobian <= 0).any())

@@ -1,0 +1,170 @@
+"""Lay a section onto the H&E in stages, each of which must beat the one before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from napari_virtual_ihc.errors import RegistrationError
+from napari_virtual_ihc.registration import gates
+from napari_virtual_ihc.registration.coarse import starts
+from napari_virtual_ihc.registration.elastic import refine_elastic
+from napari_virtual_ihc.registration.evidence import evidence_for
+from napari_virtual_ihc.registration.mapping import Mapping
+from napari_virtual_ihc.registration.refine import Level, refine_affine
+from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
+from napari_virtual_ihc.registration.similarity import likeness, squares_of
+from napari_virtual_ihc.registration.view import view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.registration.affine import Affine
+    from napari_virtual_ihc.registration.evidence import Evidence
+    from napari_virtual_ihc.registration.view import View
+    from napari_virtual_ihc.slides.slide import Slide
+
+    Report = Callable[[int, int], None]
+
+_WORK_PX = 1200
+_COARSE_PX = 128
+_KEPT = 4
+_OTHER_SCALES = (0.4, 0.5, 0.63, 0.8, 1.25, 1.6, 2.0, 2.5)
+_AFFINE = (Level(160, 48, 8, 12, 3),)
+_ELASTIC = (Level(320, 40, 10, 16, 2), Level(640, 56, 14, 10, 1))
+_EVERY = 3
+
+
+class Candidate(NamedTuple):
+    """A start, the affine map it led to, a field fitted to part of the squares, and the evidence.
+
+    The field is there to judge by: sections of one tissue agree with it, others with none.
+    """
+
+    start: Affine
+    affine: Affine
+    trial: Mapping
+    evidence: Evidence
+
+
+def register(
+    fixed: Slide, moving: Slide, report: Report = lambda done, total: None
+) -> Registration:
+    """Register a moving slide, the IHC, onto a fixed one, the H&E.
+
+    Any rotation, either side and, where the stated scales do not fit, other scales are tried.
+    The same slides give the same result.
+
+    Parameters
+    ----------
+    fixed, moving
+        Slides of known scale.
+    report
+        Told how many of the coarse search's poses are done, of how many; may raise Cancelled.
+
+    Raises
+    ------
+    MissingScaleError
+        Where a scale is not known.
+    RegistrationError
+        Where a slide shows no tissue, the order is wrong, or no fit is believable.
+    """
+    views = _views(fixed, moving)
+    for slide, view in zip((fixed, moving), views, strict=True):
+        gates.require_tissue(slide, view)
+    gates.require_order(fixed, moving)
+    best = _best(*views, report)
+    reason = gates.objection(best.affine, best.evidence)
+    if reason:
+        raise RegistrationError(f"{moving.name} does not fit {fixed.name}: {reason}.")
+    mapping, last = _elastic_stage(*views, best)
+    evidence = evidence_for(*views, mapping)
+    return Registration(
+        mapping, Section.of(fixed), Section.of(moving), (*_first_stages(*views, best), last),
+        evidence.agreeing, gates.remarks(moving, best.affine),
+    )  # fmt: skip
+
+
+def _views(fixed: Slide, moving: Slide) -> tuple[View, View]:
+    longest = max(max(slide.size_um) for slide in (fixed, moving))
+    mpp = max(fixed.require_mpp(), moving.require_mpp(), longest / _WORK_PX)
+    return view_of(fixed, mpp), view_of(moving, mpp)
+
+
+def _best(fixed: View, moving: View, report: Report) -> Candidate:
+    """Return the best candidate at the stated scale, else at another one."""
+    best = _at_scales(fixed, moving, (1.0,), report)
+    if not gates.objection(best.affine, best.evidence):
+        return best
+    other = _at_scales(fixed, moving, _OTHER_SCALES, report)
+    return max(best, other, key=_merit)
+
+
+def _at_scales(fixed: View, moving: View, scales: tuple[float, ...], report: Report) -> Candidate:
+    longest = max(max(fixed.shape), max(moving.shape))
+    coarse = fixed.mpp * longest / _COARSE_PX
+    found = starts(fixed.coarser(coarse), moving.coarser(coarse), _KEPT, scales, report)
+    refined = [
+        (start.affine, refine_affine(fixed, moving, start.affine, _AFFINE)) for start in found
+    ]
+    start, affine = max(
+        refined, key=lambda pair: evidence_for(fixed, moving, Mapping(pair[1])).agreeing
+    )
+    trial = refine_elastic(_withheld(fixed)[1], moving, affine, _ELASTIC[:1])
+    return Candidate(start, affine, trial, evidence_for(fixed, moving, trial))
+
+
+def _merit(candidate: Candidate) -> tuple[bool, float]:
+    believable = not gates.objection(candidate.affine, candidate.evidence)
+    return believable, candidate.evidence.agreeing
+
+
+def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResult, StageResult]:
+    before, after = (
+        likeness(fixed, moving, Mapping(affine)).mean for affine in (best.start, best.affine)
+    )
+    coarse = StageResult("coarse", 0.0, before, True, "The best of all rotations and both sides.")
+    why = f"{100 * best.evidence.agreeing:.0f} % of the squares agree near it."
+    return coarse, StageResult("affine", before, after, True, why)
+
+
+def _elastic_stage(fixed: View, moving: View, best: Candidate) -> tuple[Mapping, StageResult]:
+    """Take the field if it helps squares it was not fitted to and folds nowhere."""
+    withheld, _ = _withheld(fixed)
+    affine = Mapping(best.affine)
+    before, after = (
+        likeness(fixed, moving, mapping).only(withheld).mean for mapping in (affine, best.trial)
+    )
+    if after <= before:
+        why = "It does not help squares it was not fitted to; the affine map stands."
+        return affine, StageResult("elastic", before, after, False, why)
+    mapping = refine_elastic(fixed, moving, best.affine, _ELASTIC)
+    if _folds(mapping):
+        why = "Its field would fold the section; the affine map stands."
+        return affine, StageResult("elastic", before, after, False, why)
+    why = "It helps squares it was not fitted to and folds nowhere."
+    return mapping, StageResult("elastic", before, after, True, why)
+
+
+def _withheld(fixed: View) -> tuple[NDArray[np.bool_], View]:
+    """Return which squares are withheld (every third row and column), and the view without them."""
+    rows, cols, side = squares_of(fixed)
+    seats = np.zeros((rows, cols), np.bool_)
+    seats[1::_EVERY, 1::_EVERY] = True
+    rows_of, cols_of = (
+        np.minimum(np.arange(n) // side, count).astype(np.intp)
+        for n, count in zip(fixed.shape, (rows, cols), strict=True)
+    )
+    mask = np.pad(seats, ((0, 1), (0, 1)))[np.ix_(rows_of, cols_of)]
+    return seats, replace(fixed, known=fixed.known & ~mask)
+
+
+def _folds(mapping: Mapping) -> bool:
+    if mapping.field is None:
+        return False
+    spacing = mapping.field.spacing
+    return gates.folds(mapping.jacobian(mapping.field.nodes(), min(spacing) / 8))

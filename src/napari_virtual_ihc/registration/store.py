@@ -1,0 +1,87 @@
+"""A registration on disk: ``registration.json``, and ``field.npz`` where it is elastic."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_virtual_ihc.errors import RegistrationError
+from napari_virtual_ihc.files import atomic_write_bytes, read_json, sha256_file, write_json
+from napari_virtual_ihc.provenance import stamp
+from napari_virtual_ihc.registration.mapping import Field, Mapping
+from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = "virtual-ihc/registration/1"
+_FILE, _FIELD = "registration.json", "field.npz"
+
+
+def save(registration: Registration, folder: Path) -> None:
+    """Write a registration into a folder, which is made where it is missing."""
+    field = registration.mapping.field
+    digest = None if field is None else _write_field(folder / _FIELD, field)
+    facts = {
+        "maps": "fixed (y, x) µm to moving (y, x) µm: moving = affine(fixed) + field(fixed)",
+        "stage": registration.stage,
+        "mirrored": registration.mirrored,
+        "affine": registration.mapping.affine.tolist(),
+        "field_sha256": digest,
+        "fixed": asdict(registration.fixed),
+        "moving": asdict(registration.moving),
+        "stages": [asdict(stage) for stage in registration.stages],
+        "agreeing": registration.agreeing,
+        "notes": list(registration.notes),
+    }
+    write_json(folder / _FILE, stamp(SCHEMA, "register") | facts)
+
+
+def load(folder: Path) -> Registration:
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    VirtualIhcError
+        Where the file is missing or of another schema.
+    RegistrationError
+        Where an entry is missing or wrong, or the field is missing or another.
+    """
+    facts = read_json(folder / _FILE, schema=SCHEMA)
+    try:
+        affine = np.array(facts["affine"], np.float64)
+        if affine.shape != (2, 3) or not np.isfinite(affine).all():
+            raise ValueError("affine is not 2 × 3 numbers")
+        mapping = Mapping(affine, _read_field(folder / _FIELD, facts["field_sha256"]))
+        stages = tuple(StageResult(**stage) for stage in facts["stages"])
+        sections = _section(facts["fixed"]), _section(facts["moving"])
+        return Registration(mapping, *sections, stages, facts["agreeing"], tuple(facts["notes"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RegistrationError(f"{folder / _FILE} is damaged: {error}.") from error
+
+
+def _section(facts: dict[str, Any]) -> Section:
+    height, width = facts["shape"]
+    return Section(str(facts["fingerprint"]), (int(height), int(width)), float(facts["mpp"]))
+
+
+def _write_field(path: Path, field: Field) -> str:
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream, values=field.values, origin=np.array(field.origin), spacing=np.array(field.spacing)
+    )
+    atomic_write_bytes(path, stream.getvalue())
+    return sha256_file(path)
+
+
+def _read_field(path: Path, digest: str | None) -> Field | None:
+    if digest is None:
+        return None
+    if not path.is_file() or sha256_file(path) != digest:
+        raise RegistrationError(f"{path} is missing or not the field of this registration.")
+    with np.load(path) as arrays:
+        origin, spacing = (tuple(arrays[name].tolist()) for name in ("origin", "spacing"))
+        return Field(arrays["values"], origin, spacing)

@@ -1,0 +1,83 @@
+"""A section as registration sees it: one grey in which stains look alike, and where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from napari_virtual_ihc.stains.optical_density import to_od
+from napari_virtual_ihc.stains.tissue import tissue_mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.slides.slide import Slide
+
+_DENSEST = 2.0
+_BLACK = 12
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A whole slide on a coarse grid; pixel (i, j) has its centre at (i + 1/2) mpp µm.
+
+    Attributes
+    ----------
+    grey
+        Compressed density of all stains together, (h, w) float32, 0 (glass) to about 1.4.
+    tissue
+        Where there is tissue, (h, w) bool.
+    known
+        Where the slide has pixels, (h, w) bool.
+    mpp
+        µm/px.
+    """
+
+    grey: NDArray[np.float32]
+    tissue: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    mpp: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self.grey.shape[0], self.grey.shape[1]
+
+    def coarser(self, mpp: float) -> View:
+        """Return the view at a scale of at least its own, smoothed to what that grid can hold."""
+        step = mpp / self.mpp
+        if step <= 1:
+            return self
+        shape = tuple(max(round(side / step), 1) for side in self.shape)
+        centres = np.meshgrid(*((np.arange(n) + 0.5) * step - 0.5 for n in shape), indexing="ij")
+        sigma = 0.5 * np.sqrt(step**2 - 1)
+
+        def at(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            smooth = ndimage.gaussian_filter(values, sigma, mode="nearest")
+            sampled: NDArray[np.float32] = ndimage.map_coordinates(
+                smooth, centres, order=1, mode="nearest"
+            )
+            return sampled
+
+        tissue, known = (at(m.astype(np.float32)) > 0.5 for m in (self.tissue, self.known))
+        return View(at(self.grey), tissue, known, mpp)
+
+
+def view_of(slide: Slide, mpp: float) -> View:
+    """Return a slide's view at ``mpp`` µm/px.
+
+    The grey is the square root of the optical density above glass, summed over channels: the
+    root brings a pale counterstain and a dark chromogen closer together. Black pixels, which
+    pictures turned by hand have in their corners, are not known.
+    """
+    h, w = (max(round(side / mpp), 1) for side in slide.size_um)
+    pixels, valid = slide.region(0, 0, h, w, mpp)
+    known = valid & (pixels.max(axis=-1) >= _BLACK)
+    clear = to_od(np.asarray(slide.background, dtype=np.uint8))
+    density = np.clip(to_od(pixels) - clear, 0, _DENSEST).sum(axis=-1)
+    density[~known] = 0
+    tissue = tissue_mask(pixels, mpp, slide.background) & known
+    return View(np.sqrt(density).astype(np.float32), tissue, known, mpp)
