@@ -41,6 +41,7 @@ check: lint types contract manifest
 screenshots: $(READY)
 	$(SCREEN) $(BIN)/python scripts/screenshots.py resources/screenshots
 	$(SCREEN) $(BIN)/python scripts/screenshots_train.py resources/screenshots
+	$(SCREEN) $(BIN)/python scripts/screenshots_diffusion.py resources/screenshots
 
 $(READY): pyproject.toml constraints.txt scripts/system_libraries.sh
 	bash scripts/system_libraries.sh

@@ -37,8 +37,8 @@ def save_all(pictures: list[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     named = {path.stem: Image.open(path).convert("RGB") for path in pictures}
     for name, picture in named.items():
-        _save(picture, out / f"{name}.png")
-    _save(beside(named["he-20x"], named["virtual-20x"]), out / "he-and-virtual-20x.png")
+        save(picture, out / f"{name}.png")
+    save(beside(named["he-20x"], named["virtual-20x"]), out / "he-and-virtual-20x.png")
 
 
 def beside(left: Image.Image, right: Image.Image) -> Image.Image:
@@ -50,7 +50,8 @@ def beside(left: Image.Image, right: Image.Image) -> Image.Image:
     return Image.fromarray(whole)
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a picture with 256 colours, no wider than a page shows."""
     if picture.width > WIDEST:
         height = round(picture.height * WIDEST / picture.width)
         picture = picture.resize((WIDEST, height), Image.Resampling.LANCZOS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_virtual_ihc.errors import ModelError
-from napari_virtual_ihc.models.library import Library, bundled_folder
+from napari_virtual_ihc.models.library import BUNDLED, Library, bundled_folder
 from napari_virtual_ihc.settings import Settings, save_settings
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def test_models_are_listed_after_the_bundled_ones(folder: Path) -> None:
     entries = Library([folder.parent]).list()
-    assert [entry.name for entry in entries] == ["demo", "demo-mdcl", "small"]
-    assert entries[2].card is not None
-    assert entries[2].card.marker == "HER2"
+    assert [entry.name for entry in entries] == [*BUNDLED, "small"]
+    assert entries[-1].card is not None
+    assert entries[-1].card.marker == "HER2"
     assert Library([folder.parent]).get("small").folder == folder
 
 
@@ -53,8 +53,16 @@ def test_a_model_folder_can_be_named_by_its_path(folder: Path) -> None:
 
 
 def test_an_unknown_name_says_what_there_is(folder: Path) -> None:
-    with pytest.raises(ModelError, match="demo, demo-mdcl, small"):
+    with pytest.raises(ModelError, match="demo, demo-mdcl, demo-miu-diff, small"):
         Library([folder.parent, folder.parent / "absent"]).get("large")
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_is_whole_and_honest(name: str) -> None:
+    model = Library([]).get(name)
+    assert model.card.validation
+    assert any("synthetic" in note for note in model.card.notes)
+    assert (bundled_folder(name) / "weights.safetensors").stat().st_size < 15e6
 
 
 def test_listing_needs_no_torch() -> None:
@@ -64,7 +72,7 @@ def test_listing_needs_no_torch() -> None:
 
 def test_the_configured_library_is_used(private_home: Path, folder: Path) -> None:
     shutil.copytree(folder, private_home / "models" / "small")
-    assert [entry.name for entry in Library().list()] == ["demo", "demo-mdcl", "small"]
+    assert [entry.name for entry in Library().list()] == [*BUNDLED, "small"]
     assert bundled_folder().parts[-3:] == ("resources", "models", "demo")
 
 
@@ -74,13 +82,8 @@ def test_a_finished_run_is_a_model_under_the_runs_name(
     library = Library()
     shutil.copytree(folder, private_home / "runs" / "asp-HER2" / "model")
     (private_home / "runs" / "unfinished" / "checkpoints").mkdir(parents=True)
-    assert [entry.name for entry in library.list()] == ["demo", "demo-mdcl", "asp-HER2"]
+    assert [entry.name for entry in library.list()] == [*BUNDLED, "asp-HER2"]
     assert library.get("asp-HER2").folder == private_home / "runs" / "asp-HER2" / "model"
     shutil.copytree(folder, tmp_path / "elsewhere" / "model")
     save_settings(Settings(other_runs=(tmp_path / "elsewhere",)))
-    assert [entry.name for entry in library.list()] == [
-        "demo",
-        "demo-mdcl",
-        "asp-HER2",
-        "elsewhere",
-    ]
+    assert [entry.name for entry in library.list()] == [*BUNDLED, "asp-HER2", "elsewhere"]

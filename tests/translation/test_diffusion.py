@@ -17,6 +17,7 @@ from napari_virtual_ihc.networks.registry import describe
 from napari_virtual_ihc.networks.score_unet import SIZES
 from napari_virtual_ihc.networks.statistics_network import StatisticsConfig
 from napari_virtual_ihc.sampling.recipe import SamplerRecipe
+from napari_virtual_ihc.stains.lab import to_lab
 from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
 from napari_virtual_ihc.tiles.work import Job, Stop, make
 from napari_virtual_ihc.translation import plan
@@ -107,6 +108,19 @@ def test_noise_is_one_field_over_the_slide(model: Model, slide: Slide) -> None:
     beside = made(translator(model, slide, tile=96, sampling=Sampling(seed=1)), (0, 2))
     alike = gap(whole[:96, :96], joined[:96])
     assert alike < 0.7 * gap(beside[TileAddress(0, 0, 2)], joined[:96])
+
+
+def test_hue_can_be_left_to_the_chain(tmp_path: Path, slide: Slide) -> None:
+    """A chain of one short step returns what it starts from: lightness alone, in one hue."""
+    fields = {"start": 1, "steps": 1, "refinement": "off", "guidance": "off", "sampler": "ddim"}
+    tiles = {}
+    for colour in ("luminance", "reinhard"):
+        model = diffusion_model(tmp_path / colour, sampler=fields | {"colour": colour})
+        tiles[colour] = made(translator(model, slide), (0, 2))[TileAddress(0, 0, 2)][..., :3]
+    hues = {colour: to_lab(tile)[..., 1:].std() for colour, tile in tiles.items()}
+    assert hues["luminance"] < 0.7 * hues["reinhard"]
+    light = [to_lab(tile)[..., 0].std() for tile in tiles.values()]
+    assert light[0] == pytest.approx(light[1], rel=0.1)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.models.folder import Model
 
 DEMO = "demo"
-BUNDLED = (DEMO, "demo-mdcl")
+BUNDLED = (DEMO, "demo-mdcl", "demo-miu-diff")
 """Models inside the package."""
 RUN_MODEL = "model"
 """Where in a run folder its model lies."""

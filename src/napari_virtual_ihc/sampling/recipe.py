@@ -147,10 +147,11 @@ class SamplerRecipe(BaseModel):
         default=2.0, ge=0, description="EGSDE's weight of the low-pass energy; 0 is 'w/o E_i'."
     )
     low_pass: int = Field(default=32, ge=2, description="EGSDE's low-pass filter shrinks by this.")
-    colour: Literal["reinhard", "none"] = Field(
+    colour: Literal["reinhard", "luminance", "none"] = Field(
         default="reinhard",
         description="Colours of the H&E before noise: those of the training IHC (LAB mean and "
-        "deviation, Reinhard), or its own (our reading: reinhard).",
+        "deviation, Reinhard), its lightness alone in the IHC's mean hue, so that the chain is "
+        "left to choose between brown and blue, or its own (our reading: reinhard).",
     )
 
     @model_validator(mode="after")

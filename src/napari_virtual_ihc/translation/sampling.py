@@ -90,7 +90,7 @@ def _require_learned(card: ModelCard, recipe: SamplerRecipe) -> None:
         raise UsageError(
             f"Sampler field 'guidance': model {card.name!r} has no estimator of mutual information."
         )
-    if recipe.colour == "reinhard" and card.output_lab == UNKNOWN:
+    if recipe.colour != "none" and card.output_lab == UNKNOWN:
         raise ModelError(
             f"The card of model {card.name!r} has no colour statistics ('output_lab'), to which "
             "the H&E's colours are to be moved; take a sampler whose 'colour' is 'none'."

@@ -262,7 +262,7 @@ class Translator:
     def _collect(
         self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
     ) -> Statistics | None:
-        coloured = self.recipe is not None and self.recipe.colour == "reinhard"
+        coloured = self.recipe is not None and self.recipe.colour != "none"
         if self.mode not in ("slide", "dense") and not coloured:
             return None
         if self._measured is not None:

@@ -66,7 +66,7 @@ class WindowChains:
         self._field = NoiseField.of(seed, *place)
         self._seed = seed
         self._colours = colours
-        self._target = _target_of(model.card)
+        self._target = _target_of(model.card, recipe)
 
     def moments(self, pixels: Bytes, windows: Sequence[Window]) -> Iterator[Moment]:
         """Yield a moment after every step.
@@ -140,11 +140,14 @@ class WindowChains:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._narrow_to_bf16)
 
 
-def _target_of(card: ModelCard) -> LabStatistics | None:
+def _target_of(card: ModelCard, recipe: SamplerRecipe) -> LabStatistics | None:
+    """Return the colours that a slide's are moved to; without deviation where hue is to go."""
     known = card.output_lab
     if isinstance(known, str):
         return None
-    return LabStatistics(_three(known.mean), _three(known.std))
+    lightness, *hue = _three(known.std)
+    std = (lightness, 0.0, 0.0) if recipe.colour == "luminance" else (lightness, *hue)
+    return LabStatistics(_three(known.mean), _three(std))
 
 
 def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
