@@ -24,7 +24,7 @@ _LEAST_TISSUE = 0.005
 _MOST_STRETCH = 1.35
 _SCALES = 0.35, 2.9
 _SURE_SCALES = 0.8, 1.25
-_OVERVIEW_PX = 1024
+_OVERVIEW_PX = 512
 
 
 def require_tissue(slide: Slide, view: View) -> None:

@@ -1,0 +1,159 @@
+"""Maps made elsewhere: affine matrices (npy, JSON) and displacement fields (npy, mha)."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_virtual_ihc.errors import RegistrationError
+from napari_virtual_ihc.registration.affine import identity
+from napari_virtual_ihc.registration.mapping import Field, Mapping
+from napari_virtual_ihc.registration.registration import Registration, Section
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.registration.affine import Affine
+    from napari_virtual_ihc.slides.slide import Slide
+
+_TYPES = {"MET_FLOAT": np.float32, "MET_DOUBLE": np.float64}
+_LARGEST_HEAD = 1 << 16
+_SWAP = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], np.float64)
+
+
+def given(mapping: Mapping, fixed: Slide, moving: Slide) -> Registration:
+    """Return a registration by a map that was made elsewhere; how good it is is not known."""
+    notes = ("This registration was made elsewhere; its quality was not measured.",)
+    return Registration(mapping, Section.of(fixed), Section.of(moving), notes=notes)
+
+
+def read_affine(path: Path, *, order: str = "yx") -> Affine:
+    """Read a 2 × 3 or 3 × 3 matrix, fixed µm → moving µm, from npy or JSON.
+
+    Parameters
+    ----------
+    path
+        ``.npy``, or JSON: the rows, or an object with them under ``affine`` or ``matrix``.
+    order
+        ``"yx"`` or ``"xy"``: which coordinate comes first in the matrix.
+
+    Raises
+    ------
+    RegistrationError
+        Where it is no such matrix, or one that cannot be inverted.
+    """
+    if order not in ("yx", "xy"):
+        raise RegistrationError(f"The order of coordinates is 'yx' or 'xy', not {order!r}.")
+    matrix = _matrix(path)
+    if matrix.shape not in ((2, 3), (3, 3)) or not np.isfinite(matrix).all():
+        raise RegistrationError(f"{path.name} does not hold 2 × 3 or 3 × 3 finite numbers.")
+    if matrix.shape == (3, 3) and not np.allclose(matrix[2], (0, 0, 1)):
+        raise RegistrationError(f"{path.name} is a perspective map; only affine ones are read.")
+    whole = np.vstack([matrix[:2], (0, 0, 1)])
+    if order == "xy":
+        whole = _SWAP @ whole @ _SWAP
+    if abs(np.linalg.det(whole[:2, :2])) < 1e-6:
+        raise RegistrationError(f"{path.name} maps the plane onto a line.")
+    return whole[:2]
+
+
+def read_field(path: Path, fixed: Slide, affine: Affine | None = None) -> Mapping:
+    """Read a displacement field in µm, added to ``affine`` (the identity where none is given).
+
+    Parameters
+    ----------
+    path
+        ``.npy``: (rows, cols, 2) as (dy, dx), laid over the whole fixed slide; or ``.mha``: 2-D,
+        two channels (dx, dy), with its own spacing and origin in µm, as ITK writes it.
+    fixed
+        The fixed slide.
+    affine
+        What the field is added to.
+
+    Raises
+    ------
+    RegistrationError
+        Where the file is no such field.
+    """
+    field = _field_of_mha(path) if path.suffix.lower() == ".mha" else _field_of_npy(path, fixed)
+    if not np.isfinite(field.values).all():
+        raise RegistrationError(f"{path.name} holds displacements that are no finite numbers.")
+    return Mapping(identity() if affine is None else affine, field)
+
+
+def _matrix(path: Path) -> NDArray[np.float64]:
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.asarray(np.load(path), np.float64)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            content = content.get("affine", content.get("matrix"))
+        return np.array(content, np.float64)
+    except (OSError, ValueError, TypeError) as error:
+        raise RegistrationError(f"{path.name} cannot be read as a matrix: {error}.") from error
+
+
+def _field_of_npy(path: Path, fixed: Slide) -> Field:
+    try:
+        values = np.asarray(np.load(path), np.float64)
+    except (OSError, ValueError, TypeError) as error:
+        raise RegistrationError(f"{path.name} cannot be read as a field: {error}.") from error
+    if values.ndim != 3 or values.shape[2] != 2 or min(values.shape[:2]) < 2:
+        raise RegistrationError(f"{path.name} has shape {values.shape}, not (rows, cols, 2).")
+    height, width = (
+        side / count for side, count in zip(fixed.size_um, values.shape[:2], strict=True)
+    )
+    return Field(values, (height / 2, width / 2), (height, width))
+
+
+def _field_of_mha(path: Path) -> Field:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RegistrationError(f"{path.name} cannot be read: {error}.") from error
+    head, start = _head(path.name, content)
+    try:
+        return _decoded(head, content[start:])
+    except (KeyError, ValueError, zlib.error) as error:
+        raise RegistrationError(
+            f"{path.name} is no 2-D field as ITK writes it: {error}."
+        ) from error
+
+
+def _head(name: str, content: bytes) -> tuple[dict[str, str], int]:
+    """Return MetaImage's header, ``Key = value`` lines, and where the data begin."""
+    head, start = {}, 0
+    while start < min(len(content), _LARGEST_HEAD):
+        end = content.find(b"\n", start)
+        if end < 0:
+            break
+        key, _, value = content[start:end].decode("ascii", "replace").partition("=")
+        head[key.strip()], start = value.strip(), end + 1
+        if key.strip() == "ElementDataFile":
+            return head, start
+    raise RegistrationError(f"{name} is not a MetaImage file with its data inside.")
+
+
+def _decoded(head: dict[str, str], data: bytes) -> Field:
+    if head["NDims"] != "2" or head["ElementNumberOfChannels"] != "2":
+        raise ValueError("it does not have 2 dimensions and 2 channels")
+    if head["ElementDataFile"] != "LOCAL" or head.get("BinaryData", "True") != "True":
+        raise ValueError("its data are not binary or lie in another file")
+    axes = head.get("TransformMatrix", "1 0 0 1").split()
+    if not np.allclose([float(part) for part in axes], (1, 0, 0, 1)):
+        raise ValueError("its axes are turned")
+    raw = zlib.decompress(data) if head.get("CompressedData", "False") == "True" else data
+    kind: Any = np.dtype(_TYPES[head["ElementType"]])
+    kind = kind.newbyteorder(">" if head.get("BinaryDataByteOrderMSB") == "True" else "<")
+    cols, rows = (int(part) for part in head["DimSize"].split())
+    values = np.frombuffer(raw, kind).reshape(rows, cols, 2)[..., ::-1].astype(np.float64)
+    x0, y0 = (float(part) for part in head.get("Offset", head.get("Origin", "0 0")).split())
+    dx, dy = (float(part) for part in head.get("ElementSpacing", "1 1").split())
+    if min(dx, dy) <= 0:
+        raise ValueError("its spacing is not over 0")
+    return Field(values, (y0, x0), (dy, dx))

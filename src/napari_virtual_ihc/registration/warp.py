@@ -1,0 +1,131 @@
+"""The moving slide as it would lie on the fixed one: lazy at every level, tile by tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from napari_virtual_ihc.files import hash_of
+from napari_virtual_ihc.registration.affine import shape_of
+from napari_virtual_ihc.registration.grids import centres
+from napari_virtual_ihc.slides.pyramid import halved_shapes
+from napari_virtual_ihc.slides.slide import Slide
+from napari_virtual_ihc.slides.source import GLASS, ChunkSource, scales_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.registration.affine import Points
+    from napari_virtual_ihc.registration.registration import Registration
+    from napari_virtual_ihc.slides.source import Pixels
+
+_TILE = 512
+_SMALLEST = 512
+_MARGIN = 2
+
+
+@dataclass(frozen=True)
+class WarpedSlide(Slide):
+    """A slide whose name follows from what it is made of, so that naming it reads nothing."""
+
+    identity: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits of the slide and the map."""
+        return self.identity
+
+
+def warp(registration: Registration, slide: Slide) -> Slide:
+    """Return the moving slide on the fixed slide's pixels; nothing is read or written yet.
+
+    Each tile of each level is interpolated (linear) from the region of the moving slide that it
+    shows, read at the scale of that level. Pixels off the moving slide are not valid.
+
+    Raises
+    ------
+    RegistrationError
+        Where ``slide`` is not the one registered.
+    """
+    registration.require(moving=slide)
+    field = registration.mapping.field
+    parts = [registration.mapping.affine.tobytes()]
+    parts += [] if field is None else [
+        field.values.tobytes(), repr((field.origin, field.spacing)).encode()
+    ]  # fmt: skip
+    fixed = registration.fixed
+    identity = hash_of("warped/1", slide.fingerprint, list(fixed.shape), fixed.mpp, *parts)
+    return WarpedSlide(
+        f"{slide.name} (registered)", WarpedSource(registration, slide), fixed.mpp, "registered",
+        slide.notes + registration.notes, True, identity,
+    )  # fmt: skip
+
+
+class WarpedSource(ChunkSource):
+    """Tiles of the fixed slide's grid, filled from the moving slide.
+
+    Parameters
+    ----------
+    registration
+        Fixed → moving.
+    slide
+        The moving slide.
+    """
+
+    def __init__(self, registration: Registration, slide: Slide) -> None:
+        shape = registration.fixed.shape
+        shapes = (shape, *halved_shapes(shape, _SMALLEST))
+        super().__init__(shapes, ((_TILE, _TILE),) * len(shapes))
+        self._registration, self._slide = registration, slide
+        self._scales = scales_of(shapes)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Send the registration and the slide to another process, not the cache."""
+        return WarpedSource, (self._registration, self._slide)
+
+    def decode(self, level: int, row: int, col: int) -> Pixels:
+        """Return one tile; a function of level, row and column alone."""
+        height, width = self.shapes[level]
+        corner = np.array([row * _TILE, col * _TILE])
+        size = min(_TILE, height - corner[0]), min(_TILE, width - corner[1])
+        mpp = self._registration.fixed.mpp * self._scales[level]
+        points = centres((int(size[0]), int(size[1])), mpp) + corner * mpp
+        return self._sampled(self._registration.to_moving(points), mpp)
+
+    def _sampled(self, moving: Points, mpp: float) -> Pixels:
+        """Return the moving slide at points (h, w, 2) in its µm, ``mpp`` apart before the map."""
+        inside = self._inside(moving)
+        pixels = np.full((*inside.shape, 3), GLASS, np.uint8)
+        if not inside.any():
+            return pixels, inside
+        step = mpp * shape_of(self._registration.mapping.affine).scale
+        step = max(step, self._slide.require_mpp())
+        seats = moving / step - 0.5
+        low = np.floor(seats[inside].min(axis=0)).astype(int) - _MARGIN
+        high = np.ceil(seats[inside].max(axis=0)).astype(int) + _MARGIN + 1
+        source = self._slide.region(*(low * step), *(int(n) for n in high - low), step)
+        places = np.moveaxis(np.clip(seats - low, 0, high - low - 1), -1, 0)
+        for band in range(3):
+            values = ndimage.map_coordinates(
+                source.pixels[..., band].astype(np.float32), places, order=1
+            )
+            pixels[..., band][inside] = np.rint(values[inside]).astype(np.uint8)
+        return pixels, inside & _all_valid(source.valid, places)
+
+    def _inside(self, moving: Points) -> NDArray[np.bool_]:
+        inside: NDArray[np.bool_] = ((moving >= 0) & (moving < np.array(self._slide.size_um))).all(
+            axis=-1
+        )
+        return inside
+
+
+def _all_valid(valid: NDArray[np.bool_], places: NDArray[np.float64]) -> NDArray[np.bool_]:
+    if valid.all():
+        return np.ones(places.shape[1:], np.bool_)
+    share = ndimage.map_coordinates(valid.astype(np.float32), places, order=1)
+    good: NDArray[np.bool_] = share > 1 - 1e-3
+    return good
