@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from napari_virtual_ihc.registration.affine import shape_of
+from napari_virtual_ihc.registration.blocks import Surfaces
 from napari_virtual_ihc.registration.grids import seen_from
 from napari_virtual_ihc.registration.refine import Level, at_level, surfaces_of
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 _LEVEL = Level(320, 40, 20, 16)
 _AGREEING_PX = 3.0
+_GAP, _DENSE, _INNER = 13, 0.1, 0.9
 
 
 class Evidence(NamedTuple):
@@ -24,8 +27,8 @@ class Evidence(NamedTuple):
     Attributes
     ----------
     agreeing
-        Share of squares that, free to move by 16 px, match best within 3 px of where the map
-        puts them; 0.03 by chance.
+        Share of squares within the section that, free to move by 16 px, match best within 3 px
+        of where the map puts them; 0.03 by chance.
     correlation
         Mean correlation of squares where the map puts them.
     squares
@@ -43,7 +46,7 @@ class Evidence(NamedTuple):
 def evidence_for(fixed: View, moving: View, mapping: Mapping) -> Evidence:
     """Return what speaks for ``mapping``, on views 320 px long."""
     views = at_level(fixed, moving, _LEVEL.side)
-    found = surfaces_of(*views, mapping, _LEVEL)
+    found = _inner(views[0], surfaces_of(*views, mapping, _LEVEL))
     overlap = _overlap(*views, mapping)
     if not len(found.centres):
         return Evidence(0.0, 0.0, 0, overlap)
@@ -52,6 +55,14 @@ def evidence_for(fixed: View, moving: View, mapping: Mapping) -> Evidence:
     return Evidence(
         float(near.mean()), float(found.unshifted().mean()), len(found.centres), overlap
     )
+
+
+def _inner(fixed: View, found: Surfaces) -> Surfaces:
+    """Return the squares within the section: an outline would agree with many another one."""
+    smooth = ndimage.uniform_filter(fixed.tissue.astype(np.float32), _GAP, mode="nearest")
+    within = ndimage.uniform_filter((smooth > _DENSE).astype(np.float32), _LEVEL.block)
+    kept = within[tuple(found.centres.astype(np.intp).T)] > _INNER
+    return Surfaces(found.centres[kept], found.scores[kept], found.seats[kept])
 
 
 def _overlap(fixed: View, moving: View, mapping: Mapping) -> float:

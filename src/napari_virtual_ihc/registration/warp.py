@@ -98,34 +98,33 @@ class WarpedSource(ChunkSource):
 
     def _sampled(self, moving: Points, mpp: float) -> Pixels:
         """Return the moving slide at points (h, w, 2) in its µm, ``mpp`` apart before the map."""
-        inside = self._inside(moving)
+        inside: NDArray[np.bool_] = self._inside(moving)
         pixels = np.full((*inside.shape, 3), GLASS, np.uint8)
-        if not inside.any():
+        if not bool(inside.any()):
             return pixels, inside
         step = mpp * shape_of(self._registration.mapping.affine).scale
         step = max(step, self._slide.require_mpp())
         seats = moving / step - 0.5
         low = np.floor(seats[inside].min(axis=0)).astype(int) - _MARGIN
         high = np.ceil(seats[inside].max(axis=0)).astype(int) + _MARGIN + 1
-        source = self._slide.region(*(low * step), *(int(n) for n in high - low), step)
+        top, left = (float(n) * step for n in low)
+        rows, cols = (int(n) for n in high - low)
+        source = self._slide.region(top, left, rows, cols, step)
         places = np.moveaxis(np.clip(seats - low, 0, high - low - 1), -1, 0)
         for band in range(3):
             values = ndimage.map_coordinates(
                 source.pixels[..., band].astype(np.float32), places, order=1
             )
             pixels[..., band][inside] = np.rint(values[inside]).astype(np.uint8)
-        return pixels, inside & _all_valid(source.valid, places)
+        return pixels, np.logical_and(inside, _all_valid(source.valid, places))
 
     def _inside(self, moving: Points) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = ((moving >= 0) & (moving < np.array(self._slide.size_um))).all(
-            axis=-1
-        )
-        return inside
+        size = np.array(self._slide.size_um)
+        return np.asarray(((moving >= 0) & (moving < size)).all(axis=-1), np.bool_)
 
 
 def _all_valid(valid: NDArray[np.bool_], places: NDArray[np.float64]) -> NDArray[np.bool_]:
     if valid.all():
         return np.ones(places.shape[1:], np.bool_)
     share = ndimage.map_coordinates(valid.astype(np.float32), places, order=1)
-    good: NDArray[np.bool_] = share > 1 - 1e-3
-    return good
+    return np.asarray(share > 1 - 1e-3, np.bool_)

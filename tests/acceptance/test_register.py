@@ -1,0 +1,49 @@
+"""``virtual-ihc register`` as a user runs it, on real serial sections with landmarks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from napari_virtual_ihc.cli.app import run
+from napari_virtual_ihc.registration.store import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ORACLES = {
+    "Ki67": 0.0090, "CD31": 0.0062, "Cc10": 0.0085, "proSPC": 0.0087,
+    "hires1200_CD31": 0.0062, "hires1200_proSPC": 0.0087,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stain", ORACLES)
+def test_lung_sections_fit_as_well_as_an_affine_map_fitted_to_the_landmarks(
+    stain: str, shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shared_data / "landmarks_lung_lesion3"
+    he, mpp = ("hires1200_He", "2.6") if stain.startswith("hires") else ("He", "3.48")
+    words = ["register", str(folder / f"{he}.jpg"), str(folder / f"{stain}.jpg"), str(tmp_path)]
+    words += ["--mpp-fixed", mpp, "--mpp-moving", mpp, "--json", "--landmarks"]
+    words += [str(folder / f"{name}_landmarks.csv") for name in (he, stain)]
+    assert run(words) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["rtre_median"] <= 1.1 * ORACLES[stain]
+    assert told["accepted_stage"] == "elastic"
+    assert not told["mirrored"]
+    assert load(tmp_path).stage == "elastic"
+
+
+def test_a_missing_scale_is_one_sentence(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shared_data / "landmarks_lung_lesion3"
+    words = ["register", str(folder / "He.jpg"), str(folder / "CD31.jpg"), str(tmp_path)]
+    assert run([*words, "--mpp-fixed", "3.48"]) == 1
+    assert capsys.readouterr().err.strip() == (
+        "virtual-ihc: CD31.jpg does not state its scale; give its µm/px."
+    )
+    assert not list(tmp_path.iterdir())
