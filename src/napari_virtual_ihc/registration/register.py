@@ -35,6 +35,7 @@ _COARSE_PX = 128
 _KEPT = 4
 _OTHER_SCALES = (0.4, 0.5, 0.63, 0.8, 1.25, 1.6, 2.0, 2.5)
 _AFFINE = (Level(160, 48, 8, 12, 3),)
+_FINER = (Level(320, 64, 16, 12, 2),)
 _ELASTIC = (Level(320, 40, 10, 16, 2), Level(640, 56, 14, 10, 1))
 _EVERY = 3
 
@@ -114,6 +115,7 @@ def _at_scales(fixed: View, moving: View, scales: tuple[float, ...], report: Rep
     start, affine = max(
         refined, key=lambda pair: evidence_for(fixed, moving, Mapping(pair[1])).agreeing
     )
+    affine = refine_affine(fixed, moving, affine, _FINER)
     trial = refine_elastic(_withheld(fixed)[1], moving, affine, _ELASTIC[:1])
     return Candidate(start, affine, trial, evidence_for(fixed, moving, trial))
 
