@@ -14,8 +14,9 @@ import argparse
 import json
 import time
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.models.folder import Model
+    from napari_virtual_ihc.translation.calibration import Statistics
 
     Picture = NDArray[np.uint8]
 
@@ -52,6 +54,8 @@ SLIDE_MPP = 0.5
 SEEDS = range(400, 408)
 TILE = 128
 SQUARE_UM = 64.0
+SHORT = 50
+"""Most steps of a chain that is judged on all tiles, and whose seam is measured."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,12 @@ def scenes(count: int, mpp: float) -> Iterator[Scene]:
         step = round(mpp / SLIDE_MPP)
         tumour = phantom.tumour_mask(y, x, side, side)[::step, ::step]
         yield Scene(phantom, TileAddress(0, y // side, x // side), he, ihc, tumour)
+
+
+@lru_cache
+def colours_of(phantom: Phantom, mpp: float) -> Statistics:
+    """Return the colours of a phantom's H&E, measured once for all rows."""
+    return collect_colours(phantom.he(), mpp)
 
 
 @dataclass
@@ -169,8 +179,10 @@ class Made:
         """Return the translator of a scene's slide, ready."""
         seed = scene.phantom.seed
         if seed not in self._translators:
-            slide = scene.phantom.he()
-            self._translators[seed] = Translator(self._model, slide, device="cpu", tile=TILE)
+            measured = colours_of(scene.phantom, self._model.card.mpp_in)
+            self._translators[seed] = Translator(
+                self._model, scene.phantom.he(), device="cpu", tile=TILE, measured=measured
+            )
             self._translators[seed].prepare()
         return self._translators[seed]
 
@@ -197,38 +209,44 @@ class Transferred:
         assert not isinstance(known, str)
         self._target = LabStatistics(tuple(known.mean), tuple(known.std))  # type: ignore[arg-type]
         self._mpp = model.card.mpp_in
-        self._known: dict[int, LabStatistics] = {}
 
     def __call__(self, scene: Scene) -> tuple[Picture, float]:
         """Return a tile and the seconds it took."""
-        seed = scene.phantom.seed
-        if seed not in self._known:
-            self._known[seed] = lab_of(collect_colours(scene.phantom.he(), self._mpp))
+        known = lab_of(colours_of(scene.phantom, self._mpp))
         start = time.perf_counter()
-        made = reinhard(scene.he, self._known[seed], self._target)
+        made = reinhard(scene.he, known, self._target)
         return made, time.perf_counter() - start
 
 
 def few(steps: int) -> dict[str, object]:
     """Return the fields of a chain of so many steps, as the product chooses them."""
-    if steps <= 50:
+    if steps <= SHORT:
         return {"steps": steps, "sampler": "dpm", "spacing": "quadratic"}
     return {"steps": steps, "start": steps, "sampler": "ddpm", "spacing": "even"}
 
 
-def ways(model: Model, words: argparse.Namespace) -> dict[str, tuple[int, Callable[..., Any]]]:
-    """Return name of a row → tiles it is judged on, and what makes them."""
+class Way(NamedTuple):
+    """How a row is made: tiles it is judged on, what makes them, whether its seam is measured."""
+
+    tiles: int
+    make: Callable[[Scene], tuple[Picture, float]]
+    seam: bool = False
+
+
+def ways(model: Model, words: argparse.Namespace) -> dict[str, Way]:
+    """Return the rows by name."""
     off = few(words.ablation_steps) | {"guidance": "off", "refinement": "off"}
-    rows: dict[str, tuple[int, Callable[..., Any]]] = {
-        "Reinhard": (words.tiles, Transferred(model)),
-        "unguided": (words.tiles, Made(model, off)),
+    rows = {
+        "Reinhard": Way(words.tiles, Transferred(model)),
+        "unguided": Way(words.tiles, Made(model, off)),
     }
     for steps in words.steps:
-        count = words.tiles if steps <= 50 else words.long_tiles
-        rows[f"{steps} steps"] = count, Made(model, few(steps))
+        short = steps <= SHORT
+        count = words.tiles if short else words.long_tiles
+        rows[f"{steps} steps"] = Way(count, Made(model, few(steps)), short)
     for name, fields in ABLATIONS.items() if words.ablations else ():
         shorter = few(words.ablation_steps) | {k: v for k, v in fields.items() if k != "steps"}
-        rows[name] = words.tiles, Made(model, shorter)
+        rows[name] = Way(words.tiles, Made(model, shorter))
     return rows
 
 
@@ -247,16 +265,16 @@ def main() -> None:
     model = Library().get(words.model)
     known = list(scenes(max(words.tiles, words.long_tiles), model.card.mpp_in))
     rows = {}
-    for name, (count, make) in ways(model, words).items():
+    for name, way in ways(model, words).items():
         row = Row(model.card.mpp_in)
-        for scene in known[:count]:
-            virtual, seconds = make(scene)
+        for scene in known[: way.tiles]:
+            virtual, seconds = way.make(scene)
             row.update(scene, virtual, seconds)
             if words.pictures is not None:
                 keep(words.pictures, name, scene, virtual)
         rows[name] = row.compute()
-        if isinstance(make, Made):
-            rows[name]["seam"] = round(make.seam(known[0]), 2)
+        if way.seam and isinstance(way.make, Made):
+            rows[name]["seam"] = round(way.make.seam(known[0]), 2)
         if not words.json:
             print(name, rows[name], flush=True)
     if words.json:
