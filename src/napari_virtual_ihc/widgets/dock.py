@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_virtual_ihc.widgets.align import AlignController
 from napari_virtual_ihc.widgets.header import Header
 from napari_virtual_ihc.widgets.look import row
 from napari_virtual_ihc.widgets.session import Session, session_of
@@ -43,7 +44,11 @@ class Page(Protocol):
         ...
 
 
-PAGES: tuple[Callable[[Session], Page], ...] = (TranslateController, TrainController)
+PAGES: tuple[Callable[[Session], Page], ...] = (
+    TranslateController,
+    AlignController,
+    TrainController,
+)
 """What makes the pages, in the order of the dock."""
 
 
@@ -122,6 +127,13 @@ class TranslateDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer, (TranslateController,))
+
+
+class AlignDock(Dock):
+    """The Align page alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer, (AlignController,))
 
 
 class TrainDock(Dock):

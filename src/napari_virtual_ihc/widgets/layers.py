@@ -21,6 +21,8 @@ SLIDE = "virtual_ihc_slide"
 VIRTUAL = "virtual_ihc_virtual"
 REGION = "virtual_ihc_region"
 HEAT = "virtual_ihc_heat"
+WARPED = "virtual_ihc_warped"
+"""Fingerprint of the slide that a registered layer shows."""
 _OVERVIEW_PX = 512
 _GLASS = (242, 242, 242, 255)
 

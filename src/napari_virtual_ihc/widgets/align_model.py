@@ -1,0 +1,74 @@
+"""What the Align page shows, without Qt: its state and its sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from psygnal import SignalGroupDescriptor
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.registration.registration import Registration, StageResult
+
+NO_PAIR = (
+    "Open the H&E and a real IHC slide of the next section; then the one is laid onto the other."
+)
+NO_SCALE = "A slide states no µm/px: choose it above and type it, then it can be registered."
+
+
+@dataclass
+class AlignState:
+    """One field for each thing on the page; ``events`` tells of every change.
+
+    Attributes
+    ----------
+    fixed
+        Name of the H&E.
+    others
+        Names of the slides that can be laid onto it.
+    moving
+        Index among ``others``, −1 for none.
+    activity, done, total
+        What is going on, and how far it is; empty where nothing is.
+    result
+        What the last registration found, line by line.
+    registered
+        Whether there is a registration to save.
+    caution, error, notice
+        What may be wrong with the fit; what failed; what was done.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+
+    fixed: str = ""
+    others: tuple[str, ...] = ()
+    moving: int = -1
+    activity: str = ""
+    done: int = 0
+    total: int = 0
+    result: tuple[str, ...] = ()
+    registered: bool = False
+    caution: str = ""
+    error: str = ""
+    notice: str = ""
+
+
+def result_lines(found: Registration) -> tuple[str, ...]:
+    """Return what a registration found: each stage before and after, and how much agrees."""
+    lines = [_stage_line(stage) for stage in found.stages]
+    if found.agreeing is not None:
+        lines.append(f"{100 * found.agreeing:.0f} % of the squares agree with the map.")
+    return tuple(lines) or ("The map was made elsewhere.",)
+
+
+def _stage_line(stage: StageResult) -> str:
+    verdict = "taken" if stage.accepted else "refused"
+    likeness = f"{stage.before:.2f} → {stage.after:.2f}"
+    return f"{stage.name}: likeness {likeness}, {verdict}. {stage.why}"
+
+
+def progress_words(state: AlignState) -> str:
+    """Return the line beside the bar."""
+    if not state.activity:
+        return ""
+    return f"{state.activity}…" + (f" {state.done} of {state.total}" if state.total else "")
