@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -289,7 +290,7 @@ def keep(folder: Path, name: str, scene: Scene, virtual: Picture) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = f"{scene.phantom.seed}-{scene.address.row}-{scene.address.col}-{name}.png"
     joined = np.concatenate([scene.he, virtual, scene.ihc], axis=1)
-    Image.fromarray(joined).save(folder / file.replace(" ", "_").replace("'", ""))
+    Image.fromarray(joined).save(folder / re.sub(r"[ '/]", "_", file))
 
 
 if __name__ == "__main__":
