@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MODEL, SEEDS = "demo-miu-diff", "3"
-PLACE = 760.0, 800.0
+PLACE = 690.0, 850.0
 MAGNIFICATION = 40
 STEP = 8
 PATIENCE = 3600.0
