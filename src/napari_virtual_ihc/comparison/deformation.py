@@ -1,0 +1,114 @@
+"""What a registration's field and landmarks say of where it is right; arrays in µm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from napari_virtual_ihc.comparison.views import MapInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Values = NDArray[np.float64]
+
+DISPLACEMENT = MapInfo(
+    "displacement", "Displacement", "µm", 0.0, 100.0, "viridis",
+    "length of the field, its best affine part taken off where asked",
+)  # fmt: skip
+JACOBIAN = MapInfo(
+    "jacobian", "Area change", "ratio", 0.5, 1.5, "PuOr",
+    "determinant of I + ∇u, central differences; 0 or less is a fold",
+)  # fmt: skip
+RESIDUAL = MapInfo(
+    "residual", "Forward–backward residual", "µm", 0.0, 20.0, "viridis",
+    "|u(x) + v(x + u(x))| of both fields, v interpolated linearly",
+)  # fmt: skip
+LANDMARK_ERROR = MapInfo(
+    "landmark_error", "Landmark error", "µm", 0.0, 50.0, "viridis",
+    "mean of landmark errors weighted by exp(−d² / 2 s²), none beyond 2 s of every landmark",
+)  # fmt: skip
+_FARTHEST = 2.0
+_NEIGHBOURS = 16
+
+
+def displacement_magnitude(field: Values, step_um: float, *, elastic: bool = False) -> Values:
+    """Return the length of a displacement field, µm.
+
+    Parameters
+    ----------
+    field
+        (2, rows, columns): displacement in y and x, µm.
+    step_um
+        Distance of its points, µm.
+    elastic
+        Whether to take off the affine part that fits best, so that only bending is left.
+    """
+    chosen = field - _affine_part(field, step_um) if elastic else field
+    return np.asarray(np.hypot(chosen[0], chosen[1]), np.float64)
+
+
+def jacobian(field: Values, step_um: float) -> Values:
+    """Return the determinant of I + ∇u, (rows, columns): 1 keeps area, ≤ 0 folds."""
+    (yy, yx), (xy, xx) = (np.gradient(part, step_um) for part in field)
+    determinant: Values = (1 + yy) * (1 + xx) - yx * xy
+    return determinant
+
+
+def round_trip(forward: Values, backward: Values, step_um: float) -> Values:
+    """Return how far a point lands from itself after both fields, µm; nan beyond the grid.
+
+    Parameters
+    ----------
+    forward, backward
+        (2, rows, columns) each, µm, on the same grid from its corner.
+    """
+    rows, columns = np.indices(forward.shape[1:], dtype=np.float64)
+    at = rows + forward[0] / step_um, columns + forward[1] / step_um
+    back = [ndimage.map_coordinates(part, at, order=1, cval=np.nan) for part in backward]
+    return np.asarray(np.hypot(forward[0] + back[0], forward[1] + back[1]), np.float64)
+
+
+def landmark_error(
+    points: Values, errors: Values, y_um: Values, x_um: Values, spread_um: float
+) -> tuple[Values, Values]:
+    """Return landmark errors between landmarks, and how near these are.
+
+    Parameters
+    ----------
+    points
+        (n, 2) places (y, x) of landmarks, µm.
+    errors
+        (n,) their errors, µm.
+    y_um, x_um
+        Places asked for, same shape.
+    spread_um
+        Standard deviation s of a landmark's weight, µm.
+
+    Returns
+    -------
+    tuple
+        Errors, nan farther than 2 s from every landmark; and support exp(−d² / 2 s²) of the
+        nearest one, 0 to 1.
+    """
+    if not len(points):
+        return np.full(y_um.shape, np.nan), np.zeros(y_um.shape)
+    near = min(_NEIGHBOURS, len(points))
+    away, index = cKDTree(points).query(np.stack([y_um, x_um], -1), k=range(1, near + 1))
+    closeness = -(away**2) / (2 * spread_um**2)
+    weight = np.exp(closeness - closeness[..., :1])
+    mean = (weight * errors[index]).sum(axis=-1) / weight.sum(axis=-1)
+    support = np.asarray(np.exp(closeness[..., 0]), np.float64)
+    return np.where(away[..., 0] <= _FARTHEST * spread_um, mean, np.nan), support
+
+
+def _affine_part(field: Values, step_um: float) -> Values:
+    """Return the affine field nearest to a field by least squares."""
+    rows, columns = np.indices(field.shape[1:]).reshape(2, -1) * step_um
+    design = np.stack([np.ones(len(rows)), rows, columns], -1)
+    fitted, *_ = np.linalg.lstsq(design, field.reshape(2, -1).T, rcond=None)
+    part: Values = (design @ fitted).T.reshape(field.shape)
+    return part
