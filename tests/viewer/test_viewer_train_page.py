@@ -418,7 +418,7 @@ def test_a_finished_model_is_offered_at_once(window: Viewer) -> None:
     library.cards = [*library.cards, fake_card("new"), helper]
     session.models_changed.emit()
     names = lambda: [page.view.models.itemData(i) for i in range(page.view.models.count())]  # noqa: E731
-    assert spin_until(lambda: names() == ["demo", "other", "new"])
+    assert spin_until(lambda: names() == ["demo", "other", "noisy", "new"])
     assert page.view.models.currentData() == "other"
 
 
