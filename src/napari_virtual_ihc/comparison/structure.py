@@ -42,12 +42,12 @@ def mutual_information(view: PairView) -> Values:
     x, y = (np.digitize(density, _EDGES) for density in view.densities)
     joint = trimmed(x * _BINS + y, layout.reach * layout.cell)
     counts = box_sum(_histograms(joint, layout.cell), layout.radius)
-    share = counts.reshape(_BINS, _BINS, *counts.shape[1:]) / layout.count
-    alone = share.sum(axis=1, keepdims=True) * share.sum(axis=0, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(share > 0, share * np.log2(share / alone), 0.0)
+    counts = counts.reshape(_BINS, _BINS, *counts.shape[1:])
+    table = _entropy_table(layout.count)
+    alone = table[counts.sum(axis=0)].sum(axis=0) + table[counts.sum(axis=1)].sum(axis=0)
+    gained = table[counts].sum(axis=(0, 1)) - alone + table[layout.count]
     bias = (_BINS - 1) ** 2 / (2 * layout.count * np.log(2))
-    bits: Values = np.maximum(terms.sum(axis=(0, 1)) - bias, 0)
+    bits: Values = np.maximum(gained / (layout.count * _PARTS) - bias, 0)
     return bits
 
 
@@ -73,6 +73,13 @@ def texture(view: PairView) -> Values:
     window, n = view.layout.window, view.layout.count
     both = [np.sqrt(_spread(n, window(v), window(v * v))) / n for v in view.densities]
     return np.minimum(*both) / PER_OD
+
+
+def _entropy_table(most: int) -> Whole:
+    """Return c log₂ c of counts c of 0 to ``most`` as integers, so that sums are exact."""
+    count = np.arange(most + 1)
+    table: Whole = np.rint(count * np.log2(np.maximum(count, 1)) * _PARTS).astype(np.int64)
+    return table
 
 
 def _histograms(joint: NDArray[np.int64], cell: int) -> Whole:
