@@ -22,6 +22,7 @@ _COMMANDS = {
     "translate": "translate:translate",
     "verify": "translate:verify",
     "register": "register:register",
+    "compare": "compare:compare",
     "train": "train:train",
     "resume": "train:resume",
     "runs": "train:runs",

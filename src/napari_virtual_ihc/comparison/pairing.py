@@ -36,7 +36,10 @@ class Box(NamedTuple):
 class Gate(Protocol):
     """Says where two slides can be compared."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return the rule, to stand beside every number."""
+        ...
 
     def inside(self, row: int, column: int, h: int, w: int, mpp: float) -> NDArray[np.bool_]:
         """Return which pixels of a window of the grid at ``mpp`` are comparable, (h, w)."""

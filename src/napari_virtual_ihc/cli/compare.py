@@ -1,0 +1,128 @@
+"""``virtual-ihc compare``: how far a virtual IHC agrees with the real one."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_virtual_ihc.cli.output import emit, progress, require_mpp, say
+from napari_virtual_ihc.errors import UsageError
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.comparison.pairing import Box
+    from napari_virtual_ihc.comparison.scorer import Scorer
+    from napari_virtual_ihc.slides.slide import Slide
+
+_CELLS = ("auto", "nuclei", "membranes", "none")
+_MPP = 0.5
+
+
+def compare(
+    virtual: Annotated[Path, typer.Argument(help="Virtual IHC.")],
+    real: Annotated[Path, typer.Argument(help="Real IHC.")],
+    out: Annotated[Path, typer.Option(help="Folder for CSV, JSON and the HTML report.")],
+    registration: Annotated[
+        Path | None,
+        typer.Option(help="Folder written by register; without it, slides are aligned."),
+    ] = None,
+    region: Annotated[str, typer.Option(help="Only squares inside y,x,h,w (µm).")] = "",
+    cells: Annotated[str, typer.Option(help="auto, nuclei, membranes (HER2) or none.")] = "auto",
+    vectors: Annotated[
+        str, typer.Option(help="Stain vectors: published, or estimated on the real slide.")
+    ] = "published",
+    gate: Annotated[bool, typer.Option(help="Only comparable tissue.")] = True,
+    mpp_virtual: Annotated[float | None, typer.Option(help="µm/px of the virtual slide.")] = None,
+    mpp_real: Annotated[float | None, typer.Option(help="µm/px of the real slide.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> int:
+    """Score both alike, square by square, and write how far they agree. Research use only."""
+    from napari_virtual_ihc.comparison.agreement import agreements
+    from napari_virtual_ihc.comparison.gate import ComparableTissue, SlidePair, layout_for
+    from napari_virtual_ihc.comparison.pairing import require_aligned, score_pair
+    from napari_virtual_ihc.comparison.report import facts
+    from napari_virtual_ihc.slides.open import open_slide
+
+    for mpp in (mpp_virtual, mpp_real):
+        require_mpp(mpp)
+    box = _box(region)
+    first, moving = open_slide(virtual, mpp_virtual), open_slide(real, mpp_real)
+    second = _registered(moving, registration)
+    require_aligned(first, second)
+    scale = max(_MPP, first.require_mpp(), second.require_mpp())
+    scorer = _scorer(cells, vectors, scale, moving)
+    pair = SlidePair(first, second, "ihc", layout_for(first, second))
+    with progress("Blocks") as bar:
+        tally = score_pair(
+            first, second, scorer, scale, box, ComparableTissue(pair) if gate else None, bar
+        )
+    found = agreements(tally)
+    about = {
+        "virtual": first.fingerprint, "real": moving.fingerprint, "um_per_px": scale,
+        "registered": registration is not None, "region_um": None if box is None else list(box),
+    }  # fmt: skip
+    told = facts(tally, found, about)
+    _write(out, told, found, tally.protocol)
+    if told["comparable_share"] is None:
+        say("There is no tissue on both slides here.")
+    emit(_shown(told, as_json), as_json)
+    return 0
+
+
+def _registered(real: Slide, folder: Path | None) -> Slide:
+    if folder is None:
+        return real
+    from napari_virtual_ihc.registration.store import load
+    from napari_virtual_ihc.registration.warp import warp
+
+    return warp(load(folder), real)
+
+
+def _scorer(cells: str, vectors: str, mpp: float, real: Slide) -> Scorer:
+    from napari_virtual_ihc.comparison.scorer import COARSEST_CELLS, Scorer, estimated
+    from napari_virtual_ihc.stains.dab import DEFAULT_DAB
+
+    if cells not in _CELLS or vectors not in ("published", "estimated"):
+        raise UsageError(
+            "--cells is auto, nuclei, membranes or none; --vectors is published or estimated."
+        )
+    if mpp > COARSEST_CELLS and cells in ("nuclei", "membranes"):
+        raise UsageError(
+            f"Cells cannot be told at {mpp:g} µm/px, only up to {COARSEST_CELLS:g}; use "
+            "--cells none."
+        )
+    dab = DEFAULT_DAB if vectors == "published" else estimated(real.thumbnail(2048)[0])
+    fine = "nuclei" if mpp <= COARSEST_CELLS else "none"
+    return Scorer(dab, {"auto": fine}.get(cells, cells))  # type: ignore[arg-type]
+
+
+def _write(out: Path, told: dict[str, Any], found: Any, protocol: str) -> None:
+    from napari_virtual_ihc.comparison.report import html
+    from napari_virtual_ihc.comparison.table import agreement_csv, squares_csv
+    from napari_virtual_ihc.files import atomic_write_bytes, write_json
+
+    write_json(out / "comparison.json", told)
+    atomic_write_bytes(out / "agreement.csv", agreement_csv(found, protocol))
+    atomic_write_bytes(out / "squares.csv", squares_csv(found))
+    atomic_write_bytes(out / "report.html", html(told, found))
+
+
+def _shown(told: dict[str, Any], as_json: bool) -> dict[str, Any]:
+    """Return all of it for programs; the region and the share for people."""
+    if as_json:
+        return told
+    values = {
+        name: f"virtual {both['virtual']:.4g}, real {both['real']:.4g}"
+        for name, both in told["region"].items()
+        if both["virtual"] is not None and both["real"] is not None
+    }
+    return {"comparable_share": told["comparable_share"], **values, "notice": told["notice"]}
+
+
+def _box(text: str) -> Box | None:
+    from napari_virtual_ihc.cli.translate import _box as parsed
+    from napari_virtual_ihc.comparison.pairing import Box
+
+    found = parsed(text)
+    return None if found is None else Box(*found)

@@ -1,0 +1,66 @@
+"""Agreement and squares as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from napari_virtual_ihc.comparison.agreement import Paired
+
+_AGREEMENT = ("measure", "unit", "square_um", "statistic", "value", "low", "high", "n", "protocol")
+_SQUARES = ("measure", "unit", "square_um", "y_um", "x_um", "virtual", "real")
+
+
+def agreement_csv(found: Sequence[Paired], protocol: str) -> bytes:
+    """Return one row per measure, size of square and statistic; empty where it has no value.
+
+    Parameters
+    ----------
+    protocol
+        How both slides were measured; joined to each statistic's own.
+    """
+    rows = (
+        (
+            one.measure.name, one.measure.unit, one_of(one.square_um), name, one_of(s.value), one_of(s.low),
+            one_of(s.high), s.n, f"{s.protocol}; {protocol}",
+        )
+        for one in found
+        for name, s in one.statistics.items()
+    )  # fmt: skip
+    return _csv(_AGREEMENT, rows)
+
+
+def squares_csv(found: Sequence[Paired]) -> bytes:
+    """Return one row per measure and square."""
+    rows = (
+        (
+            one.measure.name,
+            one.measure.unit,
+            one_of(one.square_um),
+            *(one_of(float(v)) for v in values),
+        )
+        for one in found
+        for values in zip(one.y_um, one.x_um, one.virtual, one.real, strict=True)
+    )
+    return _csv(_SQUARES, rows)
+
+
+def one_of(value: float) -> str:
+    """Return a number with six digits, empty for nan."""
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    stream = io.StringIO()
+    stream.write(f"# {RESEARCH_USE_ONLY}\n")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue().encode()

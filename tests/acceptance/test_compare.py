@@ -1,0 +1,129 @@
+"""``virtual-ihc compare`` from two files to CSV, JSON and the report."""
+
+from __future__ import annotations
+
+import csv
+import json
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_virtual_ihc.cli.app import run
+from napari_virtual_ihc.slides.phantom import Phantom
+from napari_virtual_ihc.slides.phantom.windows import tumour_blocks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIDE = 600
+SCALE = ("--mpp-virtual", "0.5", "--mpp-real", "0.5")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The IHC of a phantom, and the same with most of it shifted by 60 µm."""
+    folder = tmp_path_factory.mktemp("pair")
+    phantom = Phantom(3, 6144, 6144)
+    row, column = tumour_blocks(phantom)[0]
+    real = phantom.ihc().source.read(0, row * 512, column * 512, SIDE, SIDE)[0]
+    virtual = real.copy()
+    virtual[:, 240:] = np.roll(real, 120, axis=0)[:, 240:]
+    paths = folder / "virtual.png", folder / "real.png"
+    for path, pixels in zip(paths, (virtual, real), strict=True):
+        Image.fromarray(pixels).save(path)
+    return paths
+
+
+def told(
+    capsys: pytest.CaptureFixture[str], files: tuple[Path, Path], out: Path, *more: str
+) -> dict:
+    words = [str(path) for path in files]
+    assert run(["compare", *words, "--out", str(out), *SCALE, "--json", *more]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def statistics(found: dict, measure: str, side: float) -> dict:
+    return next(
+        one["statistics"]
+        for one in found["agreement"]
+        if (one["measure"], one["square_um"]) == (measure, side)
+    )
+
+
+class Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_what_is_comparable_agrees(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = told(capsys, files, tmp_path / "out")
+    everywhere = told(capsys, files, tmp_path / "all", "--no-gate", "--cells", "none")
+    assert 0.4 < found["comparable_share"] < 0.75
+    assert everywhere["comparable_share"] == 1
+    gated, whole = (statistics(one, "dab_area", 50.0) for one in (found, everywhere))
+    assert gated["icc"]["value"] > whole["icc"]["value"] + 0.1
+    assert gated["dice"]["value"] > whole["dice"]["value"]
+    assert gated["pearson"]["n"] < whole["pearson"]["n"]
+    assert "positive_nuclei" in found["region"]
+    assert found["region"]["positive_nuclei"]["real"] == pytest.approx(
+        found["region"]["positive_nuclei"]["virtual"], abs=5
+    )
+    assert "vectors" in found["protocol"]
+    _check_files(tmp_path / "out", found)
+
+
+def _check_files(out: Path, found: dict) -> None:
+    assert json.loads((out / "comparison.json").read_text("utf-8")) == found
+    lines = (out / "agreement.csv").read_text("utf-8").splitlines()
+    assert "Research use only" in lines[0]
+    rows = list(csv.DictReader(lines[1:]))
+    assert {row["statistic"] for row in rows} >= {"pearson", "spearman", "icc", "bias", "dice"}
+    assert all(row["protocol"] for row in rows)
+    squares = list(csv.DictReader((out / "squares.csv").read_text("utf-8").splitlines()[1:]))
+    area = [row for row in squares if (row["measure"], row["square_um"]) == ("dab_area", "50")]
+    assert len(area) == statistics(found, "dab_area", 50.0)["pearson"]["n"]
+    page = Text()
+    page.feed((out / "report.html").read_text("utf-8"))
+    text = " ".join(page.words)
+    assert not page.links
+    assert text.count("Research use only") >= 2
+    assert found["provenance"]["real"] in text
+    assert "virtual.png" not in text
+    assert "Bland–Altman" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--mpp-real", "0.4"), "register the real one first"),
+        (("--region", "0,0,20,20"), "no square of 50"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...], words: str,
+) -> None:  # fmt: skip
+    names = [str(path) for path in files]
+    assert run(["compare", *names, "--out", str(tmp_path / "o"), *SCALE, *more]) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_wrong_words_are_wrong_use(files: tuple[Path, Path], tmp_path: Path) -> None:
+    names = [str(path) for path in files]
+    assert run(["compare", *names, "--out", str(tmp_path), *SCALE, "--cells", "all"]) == 2
+    coarse = ("--mpp-virtual", "2", "--mpp-real", "2", "--cells", "nuclei")
+    assert run(["compare", *names, "--out", str(tmp_path), *coarse]) == 2
