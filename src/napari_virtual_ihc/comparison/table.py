@@ -28,8 +28,8 @@ def agreement_csv(found: Sequence[Paired], protocol: str) -> bytes:
     """
     rows = (
         (
-            one.measure.name, one.measure.unit, one_of(one.square_um), name, one_of(s.value), one_of(s.low),
-            one_of(s.high), s.n, f"{s.protocol}; {protocol}",
+            one.measure.name, one.measure.unit, one_of(one.square_um), name, one_of(s.value),
+            one_of(s.low), one_of(s.high), s.n, f"{s.protocol}; {protocol}",
         )
         for one in found
         for name, s in one.statistics.items()

@@ -1,0 +1,109 @@
+"""Heatmaps as tiles: computed where they are looked at, like any other layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_virtual_ihc.comparison.colours import coloured_values
+from napari_virtual_ihc.comparison.comparability import COMPARABILITY, coloured, comparability
+from napari_virtual_ihc.comparison.evidence import (
+    DAB_DIFFERENCE,
+    FOCUS,
+    TISSUE,
+    tissue_presence,
+    tissue_shares,
+)
+from napari_virtual_ihc.comparison.gate import map_shape
+from napari_virtual_ihc.comparison.structure import (
+    MUTUAL_INFORMATION,
+    NCC,
+    SSIM_STRUCTURE,
+    TEXTURE,
+)
+from napari_virtual_ihc.errors import Cancelled
+from napari_virtual_ihc.files import hash_of
+from napari_virtual_ihc.tiles.grid import TileGrid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_virtual_ihc.comparison.gate import SlidePair
+    from napari_virtual_ihc.comparison.views import Heatmap, MapInfo, PairView
+    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
+
+_ALGORITHM = "heatmap-tiles/1"
+_TILE = 32
+_LEAST_TISSUE = 0.05
+
+HEATMAPS: dict[str, Heatmap] = {
+    one.info.name: one
+    for one in (NCC, MUTUAL_INFORMATION, SSIM_STRUCTURE, DAB_DIFFERENCE, TEXTURE, TISSUE, FOCUS)
+}
+MAP_NAMES = (COMPARABILITY.name, *HEATMAPS)
+"""Maps that can be made of two slides alone."""
+
+
+class HeatmapProducer:
+    """Tiles of one map of two slides, a pixel per cell; see `tiles.producer.TileProducer`.
+
+    Reads both fingerprints, so create it off the GUI thread.
+
+    Parameters
+    ----------
+    pair
+        The slides, on one µm grid.
+    name
+        One of `MAP_NAMES`.
+    """
+
+    batch = 1
+    levels = 1
+    persist = True
+
+    def __init__(self, pair: SlidePair, name: str) -> None:
+        self._pair = pair
+        self._map = None if name == COMPARABILITY.name else HEATMAPS[name]
+        layout = pair.layout
+        self.grid = TileGrid(*map_shape(pair), _TILE, layout.cell_um)
+        self.label = self.info.title
+        self.key = hash_of(
+            _ALGORITHM, name, pair.fixed.fingerprint, pair.moving.fingerprint,
+            pair.fixed.require_mpp(), pair.moving.require_mpp(), pair.fixed_kind,
+            [layout.mpp, layout.cell, layout.radius, layout.reach],
+        )  # fmt: skip
+
+    @property
+    def info(self) -> MapInfo:
+        """What the map shows."""
+        return COMPARABILITY if self._map is None else self._map.info
+
+    def group(self, address: TileAddress) -> Sequence[TileAddress]:
+        """Return the tile alone."""
+        return [address]
+
+    def produce(
+        self,
+        addresses: Sequence[TileAddress],
+        *,
+        preview: Callable[[TileAddress, Pixels], None],
+        cancelled: Callable[[], bool],
+    ) -> dict[TileAddress, Pixels | TileFailure]:
+        """Return RGBA tiles, clear where no slide has tissue."""
+        made: dict[TileAddress, Pixels | TileFailure] = {}
+        for address in addresses:
+            if cancelled():
+                raise Cancelled
+            box = self.grid.box(address.row, address.col)
+            made[address] = self._coloured(self._pair.view(*box))
+        return made
+
+    def _coloured(self, view: PairView) -> Pixels:
+        if self._map is None:
+            return coloured(comparability(view).verdicts)
+        values = self._map.make(view)
+        seen = np.maximum(*tissue_shares(view)) >= _LEAST_TISSUE
+        if self._map.make is tissue_presence:
+            return coloured_values(values, self.info)
+        return coloured_values(np.where(seen, values, np.nan), self.info)
