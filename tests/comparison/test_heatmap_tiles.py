@@ -5,11 +5,9 @@ import pytest
 from comparison_scenes import slide_of
 from scipy import ndimage
 
-from napari_virtual_ihc.comparison.colours import colour_table, coloured_values
 from napari_virtual_ihc.comparison.comparability import Verdict, coloured, comparability
 from napari_virtual_ihc.comparison.gate import ComparableTissue, SlidePair, layout_for
 from napari_virtual_ihc.comparison.producer import MAP_NAMES, HeatmapProducer
-from napari_virtual_ihc.comparison.structure import NCC
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.tiles.producer import TileAddress
 
@@ -68,14 +66,3 @@ def test_the_gate_is_the_map_pixel_by_pixel(pair: SlidePair) -> None:
     rows = np.floor((np.arange(300) - 2.5) * 0.5 / 16).astype(int)
     cols = np.floor((np.arange(200) + 50.5) * 0.5 / 16).astype(int)
     assert np.array_equal(inside[3:], verdicts[np.ix_(rows[3:], cols)])
-
-
-def test_colours_follow_values_and_nothing_is_clear() -> None:
-    values = np.array([[-1.0, 0.0, 1.0, 2.0, np.nan]])
-    found = coloured_values(values, NCC.info)
-    table = colour_table("viridis")
-    assert found[0, 0].tolist() == found[0, 1].tolist() == [*table[0].tolist(), 255]
-    assert found[0, 2].tolist() == found[0, 3].tolist() == [*table[255].tolist(), 255]
-    assert found[0, 4].tolist() == [0, 0, 0, 0]
-    light = table.astype(float) @ [0.2126, 0.7152, 0.0722]
-    assert (np.diff(light) > -0.5).all()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_virtual_ihc.cli.output import emit, progress, require_mpp, say
+from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp, say
 from napari_virtual_ihc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ def _shown(told: dict[str, Any], as_json: bool) -> dict[str, Any]:
 
 
 def _box(text: str) -> Box | None:
-    from napari_virtual_ihc.cli.translate import _box as parsed
     from napari_virtual_ihc.comparison.pairing import Box
 
-    found = parsed(text)
+    found = region_box(text)
     return None if found is None else Box(*found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,19 @@ def require_mpp(mpp: float | None) -> None:
 
     if mpp is not None and not LEAST_MPP < mpp < MOST_MPP:
         raise UsageError(f"--mpp is µm/px, between {LEAST_MPP:g} and {MOST_MPP:g}, not {mpp:g}.")
+
+
+def region_box(text: str) -> tuple[float, float, float, float] | None:
+    """Return ``y,x,h,w`` in µm as numbers, None for no words; raises UsageError on others."""
+    if not text:
+        return None
+    try:
+        y, x, h, w = (float(part) for part in text.split(","))
+    except ValueError:
+        y = x = h = w = math.nan
+    if not all(map(math.isfinite, (y, x, h, w))):
+        raise UsageError(f"--region is y,x,h,w in µm, such as 0,0,500,500, not {text!r}.")
+    return y, x, h, w
 
 
 def say(sentence: str) -> None:

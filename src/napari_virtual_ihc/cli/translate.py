@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
 import typer
 
-from napari_virtual_ihc.cli.output import emit, progress, require_mpp, say
-from napari_virtual_ihc.errors import UsageError
+from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp, say
 
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -46,7 +44,8 @@ def translate(
     require_mpp(mpp)
     options = Options(
         device=device, backend=backend, precision=precision, statistics=statistics,
-        region=_box(region), scheduler=scheduler or None, sampling=Sampling(sampler, steps, seed),
+        region=region_box(region), scheduler=scheduler or None,
+        sampling=Sampling(sampler, steps, seed),
     )  # fmt: skip
     opened = open_slide(slide, mpp)
     loaded = Library().get(model)
@@ -80,15 +79,3 @@ def verify(
         report = verify_output(out, open_slide(slide), loaded, n=tiles, progress=bar)
     emit(report.to_json(), as_json)
     return 0 if report.agrees else 1
-
-
-def _box(text: str) -> tuple[float, float, float, float] | None:
-    if not text:
-        return None
-    try:
-        y, x, h, w = (float(part) for part in text.split(","))
-    except ValueError:
-        y = x = h = w = math.nan
-    if not all(map(math.isfinite, (y, x, h, w))):
-        raise UsageError(f"--region is y,x,h,w in µm, such as 0,0,500,500, not {text!r}.")
-    return y, x, h, w

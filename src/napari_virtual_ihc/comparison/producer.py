@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_virtual_ihc.comparison.colours import coloured_values
-from napari_virtual_ihc.comparison.comparability import COMPARABILITY, coloured, comparability
+from napari_virtual_ihc.comparison.comparability import COMPARABILITY, comparability
+from napari_virtual_ihc.comparison.comparability import coloured as coloured_verdicts
 from napari_virtual_ihc.comparison.evidence import (
     DAB_DIFFERENCE,
     FOCUS,
@@ -25,6 +25,7 @@ from napari_virtual_ihc.comparison.structure import (
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.files import hash_of
 from napari_virtual_ihc.tiles.grid import TileGrid
+from napari_virtual_ihc.tiles.heat import coloured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,9 +102,8 @@ class HeatmapProducer:
 
     def _coloured(self, view: PairView) -> Pixels:
         if self._map is None:
-            return coloured(comparability(view).verdicts)
+            return coloured_verdicts(comparability(view).verdicts)
         values = self._map.make(view)
         seen = np.maximum(*tissue_shares(view)) >= _LEAST_TISSUE
-        if self._map.make is tissue_presence:
-            return coloured_values(values, self.info)
-        return coloured_values(np.where(seen, values, np.nan), self.info)
+        everywhere = self._map.make is tissue_presence
+        return coloured(values, self.info, np.logical_or(seen, everywhere))

@@ -12,6 +12,7 @@ from napari_virtual_ihc.comparison.density import Kind, darkness, hematoxylin
 from napari_virtual_ihc.comparison.windows import Layout, box_sum
 from napari_virtual_ihc.errors import DataError
 from napari_virtual_ihc.stains.tissue import green_ink
+from napari_virtual_ihc.tiles.heat import HeatScale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,29 +26,8 @@ _TISSUE_REACH = 2
 _GLASS = (242, 242, 242)
 
 
-@dataclass(frozen=True)
-class MapInfo:
-    """What a heatmap shows.
-
-    Attributes
-    ----------
-    name, title, unit
-        How it is called in files, on screen, and in what it is told.
-    low, high
-        Range of the colours.
-    colormap
-        A perceptual, colour-blind-safe map; diverging for signed values.
-    formula
-        How a value follows from its window, with source.
-    """
-
-    name: str
-    title: str
-    unit: str
-    low: float
-    high: float
-    colormap: str
-    formula: str
+class MapInfo(HeatScale):
+    """What a heatmap of two slides shows."""
 
     def told(self, layout: Layout) -> str:
         """Return formula and window in one line."""

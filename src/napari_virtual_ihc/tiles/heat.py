@@ -1,4 +1,4 @@
-"""Numbers as colours: maps over tissue in one palette that colour-blind readers can order."""
+"""Numbers as colours: maps over tissue in palettes that colour-blind readers can order."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.tiles.producer import Pixels
 
-_VIRIDIS = (
-    (68, 1, 84), (71, 44, 122), (59, 81, 139), (44, 113, 142), (33, 144, 141),
-    (39, 173, 129), (92, 200, 99), (170, 220, 50), (253, 231, 37),
-)  # fmt: skip
-"""Viridis at nine even places (van der Walt and Smith, CC0); its lightness rises evenly."""
+_ANCHORS = {
+    "viridis": ("440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30",
+                "fde725"),
+    "cividis": ("00224e", "1a386f", "434e6c", "61656f", "7d7c78", "9b9476", "bcae6c", "dfca52",
+                "fee838"),
+    "PuOr": ("7f3b08", "b35806", "e08214", "fdb863", "f7f7f7", "b2abd2", "8073ac", "542788",
+             "2d004b"),
+}  # fmt: skip
+"""Colours at nine even places; the lightness of the first two rises evenly, PuOr has two sides."""
 _STEPS = 256
 
 
@@ -26,29 +30,32 @@ class HeatScale:
 
     Attributes
     ----------
-    title
-        Such as ``"Spread over 3 seeds"``.
-    unit
-        Such as ``"DAB OD"``; empty for none.
+    name, title, unit
+        How it is called in files, on screen (such as ``"Spread over 3 seeds"``), and in what it is
+        told (such as ``"DAB OD"``).
     low, high
         Values of the first and the last colour; what lies beyond takes these.
+    colormap
+        ``viridis``, ``cividis``, or ``PuOr`` for signed values.
     formula
-        How the number comes about, in one line.
+        How a value comes about, in one line.
     """
 
+    name: str
     title: str
     unit: str
     low: float
     high: float
+    colormap: str
     formula: str
 
 
-def palette() -> NDArray[np.uint8]:
-    """Return the colours from low to high, (256, 3)."""
-    stops = np.array(_VIRIDIS, np.float64)
-    places = np.linspace(0, len(stops) - 1, _STEPS)
-    channels = [np.interp(places, np.arange(len(stops)), stops[:, c]) for c in range(3)]
-    return np.stack(channels, axis=1).round().astype(np.uint8)
+def palette(name: str) -> NDArray[np.uint8]:
+    """Return the colours of a map from low to high, (256, 3); raises KeyError if it is unknown."""
+    anchors = np.array([list(bytes.fromhex(one)) for one in _ANCHORS[name]], np.float64)
+    at, places = np.linspace(0, 1, _STEPS), np.linspace(0, 1, len(anchors))
+    channels = [np.interp(at, places, anchors[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
 
 
 def coloured(values: NDArray[np.floating], scale: HeatScale, shown: NDArray[np.bool_]) -> Pixels:
@@ -65,7 +72,7 @@ def coloured(values: NDArray[np.floating], scale: HeatScale, shown: NDArray[np.b
     share = (np.where(known, values, scale.low) - scale.low) / (scale.high - scale.low)
     index = (np.clip(share, 0, 1) * (_STEPS - 1)).round().astype(np.intp)
     pixels = np.zeros((*values.shape, 4), np.uint8)
-    pixels[..., :3] = palette()[index]
+    pixels[..., :3] = palette(scale.colormap)[index]
     pixels[..., 3] = 255
     pixels[~known] = 0
     return pixels

@@ -29,9 +29,8 @@ _HIGH = 0.2
 
 def spread_scale(title: str) -> HeatScale:
     """Return what the colours of a spread mean: 0 to 0.2 of DAB optical density."""
-    return HeatScale(
-        title, "DAB OD", 0.0, _HIGH, f"standard deviation, pixel by pixel; {DEFAULT_DAB.name}"
-    )
+    formula = f"standard deviation, pixel by pixel; {DEFAULT_DAB.name}"
+    return HeatScale("spread", title, "DAB OD", 0.0, _HIGH, "viridis", formula)
 
 
 def over_seeds(translator: Translator, count: int) -> list[Translator]:

@@ -63,7 +63,7 @@ class Legend(QWidget):
         inner = self.rect().adjusted(_PAD, _PAD // 2, -_PAD, -_PAD // 2)
         painter.drawText(inner, Qt.AlignmentFlag.AlignTop, self.scale.title)
         bar = QRect(inner.left(), self.height() // 2 - _BAR // 2 + 2, inner.width(), _BAR)
-        painter.drawImage(bar, _bar())
+        painter.drawImage(bar, _bar(self.scale.colormap))
         low, high = f"{self.scale.low:g}", f"≥ {self.scale.high:g} {self.scale.unit}"
         bottom = Qt.AlignmentFlag.AlignBottom
         painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignLeft, low)
@@ -71,7 +71,7 @@ class Legend(QWidget):
         painter.end()
 
 
-def _bar() -> QImage:
-    colours = np.ascontiguousarray(palette()[None])
+def _bar(colormap: str) -> QImage:
+    colours = np.ascontiguousarray(palette(colormap)[None])
     width = colours.shape[1]
     return QImage(colours.data, width, 1, 3 * width, QImage.Format.Format_RGB888).copy()
