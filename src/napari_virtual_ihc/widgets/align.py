@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.align_model import NO_SCALE, AlignState, result_lines
 from napari_virtual_ihc.widgets.align_page import AlignPage
+from napari_virtual_ihc.widgets.aligned import Aligned
 from napari_virtual_ihc.widgets.layers import WARPED, slide_layer
 from napari_virtual_ihc.widgets.virtual import place_above
 from napari_virtual_ihc.widgets.work import Work
@@ -156,6 +157,7 @@ class AlignController(QObject):
         from napari_virtual_ihc.registration.warp import warp
 
         slide = warp(found, moving.slide)
+        self.session.align(Aligned(found, fixed, moving, slide))
         viewer, original = self.session.viewer, moving.layer()
         for entry in [one for one in self.session.slides() if _is_warped(one)]:
             layer = entry.layer()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari.qt import QtViewer
 
     from napari_virtual_ihc.tiles.pyramid import TilePyramid
+    from napari_virtual_ihc.widgets.aligned import Aligned
 
 _BANNER_MS = 150
 
@@ -57,6 +58,8 @@ class Session(QObject):
     region_requested = Signal()
     models_changed = Signal()
     """The library has other models than before."""
+    aligned_changed = Signal()
+    """Another registration holds than before, or none."""
     problem = Signal(str)
     canvas: CanvasDressing
     services: Services
@@ -66,6 +69,7 @@ class Session(QObject):
         self._viewer = weakref.ref(viewer)
         self.services = Services(effective_settings())
         self.chosen: SlideEntry | None = None
+        self.aligned: Aligned | None = None
         self.busy: set[str] = set()
         self._entries: list[SlideEntry] = []
         self._adapters: list[LayerAdapter] = []
@@ -103,6 +107,11 @@ class Session(QObject):
         self.canvas.show_slide(entry)
         self.slide_chosen.emit()
 
+    def align(self, aligned: Aligned | None) -> None:
+        """Take this registration for all pages, or none."""
+        self.aligned = aligned
+        self.aligned_changed.emit()
+
     def set_scale(self, entry: SlideEntry, mpp: float) -> None:
         """Give a slide its µm/px, and keep looking at the same place."""
         before = entry.slide.mpp or 1.0
@@ -111,6 +120,7 @@ class Session(QObject):
         entry.set_scale(mpp)
         camera.center = tuple(value * mpp / before for value in center)
         camera.zoom = zoom * before / mpp
+        self._part(entry)
         self.choose(entry)
         self.slides_changed.emit()
 
@@ -198,9 +208,15 @@ class Session(QObject):
     def _forget(self, entry: SlideEntry) -> None:
         entry.close()
         self._entries.remove(entry)
+        self._part(entry)
         if self.chosen is entry:
             self.choose(self._entries[0] if self._entries else None)
         self.slides_changed.emit()
+
+    def _part(self, entry: SlideEntry) -> None:
+        """Drop a registration that no longer holds for this slide."""
+        if self.aligned is not None and self.aligned.holds(entry):
+            self.align(None)
 
     def _on_slide_read(self, entry: SlideEntry) -> None:
         layer = entry.layer()
