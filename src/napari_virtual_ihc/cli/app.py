@@ -23,6 +23,7 @@ _COMMANDS = {
     "verify": "translate:verify",
     "register": "register:register",
     "compare": "compare:compare",
+    "pairs": "pairs:pairs",
     "train": "train:train",
     "resume": "train:resume",
     "runs": "train:runs",
