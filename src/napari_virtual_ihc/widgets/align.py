@@ -62,7 +62,7 @@ class AlignController(QObject):
         self.state.moving = index
 
     def register(self) -> None:
-        """Register the chosen slide onto the H&E, away from the window."""
+        """Register the chosen slide onto the H&E, in a process of its own."""
         self._begin("Searching rotations and both sides", _register)
 
     def load(self, folder: Path) -> None:
@@ -120,7 +120,7 @@ class AlignController(QObject):
             return
         self._pair = fixed, moving
         self.session.busy.add("align")
-        self._on_progress(words, 0, 0)
+        self._tell(words, 0, 0)
         work = Work(partial(find, fixed.slide, moving.slide, words), "registers two slides")
         work.progressed.connect(self._on_progress)
         work.finished.connect(self._on_registered)
@@ -130,9 +130,14 @@ class AlignController(QObject):
     def _end(self) -> None:
         self._work = None
         self.session.busy.discard("align")
-        self._on_progress("", 0, 0)
+        self._tell("", 0, 0)
 
     def _on_progress(self, words: str, done: int, total: int) -> None:
+        """Show a step, unless it arrives after what it belongs to was stopped."""
+        if self._work is not None:
+            self._tell(words, done, total)
+
+    def _tell(self, words: str, done: int, total: int) -> None:
         with self.state.events.paused():
             self.state.activity, self.state.done, self.state.total = words, done, total
 
@@ -141,6 +146,8 @@ class AlignController(QObject):
         self.state.error = sentence
 
     def _on_registered(self, found: Registration) -> None:
+        if self._work is None:
+            return
         self._end()
         self.registration = found
         with self.state.events.paused():
@@ -188,9 +195,9 @@ def _is_warped(entry: SlideEntry) -> bool:
 
 
 def _register(fixed: Slide, moving: Slide, words: str, progress: Progress) -> Registration:
-    from napari_virtual_ihc.registration.register import register
+    from napari_virtual_ihc.registration.apart import register_apart
 
-    return register(fixed, moving, partial(progress, words))
+    return register_apart(fixed, moving, partial(progress, words))
 
 
 def _load(

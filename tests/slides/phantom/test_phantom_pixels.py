@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -122,3 +124,9 @@ def test_wrong_fields_are_refused(arguments: tuple, said: str) -> None:
 def test_wrong_section_is_refused(phantom: Phantom) -> None:
     with pytest.raises(UsageError, match="previous"):
         phantom.ihc("previous")
+
+
+def test_a_phantom_goes_to_another_process() -> None:
+    slide = Phantom(3, 1024, 1024).ihc("next")
+    again = pickle.loads(pickle.dumps(slide))
+    assert again.fingerprint == slide.fingerprint

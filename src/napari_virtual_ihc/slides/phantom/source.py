@@ -50,6 +50,11 @@ class PhantomSource(ChunkSource):
         super().__init__(shapes, ((BLOCK_PX, BLOCK_PX),) * len(shapes))
         self._scene, self._optics, self._stain, self._mpp = scene, optics, stain, mpp
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Send the rule to another process, not the cache."""
+        rule = self._scene, self._optics, self._stain, *self.shapes[0], self._mpp
+        return PhantomSource, rule
+
     def decode(self, level: int, row: int, col: int) -> Pixels:
         """Return one block of 512 px, rendered."""
         step = self._mpp * 2**level
