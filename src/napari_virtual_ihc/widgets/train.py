@@ -14,6 +14,7 @@ from napari_virtual_ihc.widgets.train_filling import Filling
 from napari_virtual_ihc.widgets.train_form import TrainForm, load_form
 from napari_virtual_ihc.widgets.train_model import TrainState
 from napari_virtual_ihc.widgets.train_page import TrainPage
+from napari_virtual_ihc.widgets.train_pairs import PairCutting
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
@@ -36,6 +37,8 @@ class TrainController(QObject):
         self.form = self._load_form()
         self.view = TrainPage(self.form, self.state)
         self.filling = Filling(self.form, self.state)
+        self.pairs = PairCutting(session, self.filling)
+        self.view.form.hold_pairs(self.pairs.view)
         self.training = Training(self.form, self.state)
         self.training.finished.connect(session.models_changed)
         self._opened = False
@@ -44,6 +47,7 @@ class TrainController(QObject):
     def close(self) -> None:
         """Watch no more; what is trained goes on."""
         self.view.forget_state()
+        self.pairs.close()
         self.filling.close()
         self.training.close()
 

@@ -69,6 +69,10 @@ class FormView(QWidget):
         self.start.clicked.connect(self.start_requested)
         self._lay_out()
 
+    def hold_pairs(self, pairs: QWidget) -> None:
+        """Show this below the data: another place to take pairs from."""
+        self._below_data.addWidget(pairs)
+
     def show_catalogue(self, catalogue: Mapping[str, MethodSheet]) -> None:
         """Offer these methods, those that serve others apart."""
         self.method.clear()
@@ -167,6 +171,8 @@ class FormView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._datalabelled())
+        self._below_data = QVBoxLayout()
+        layout.addLayout(self._below_data)
         for message in (self.found, self.left_out, row(1, self.all_findings), self.refused):
             layout.addWidget(message)
         layout.addLayout(
