@@ -41,7 +41,7 @@ VERDICTS = {
     Verdict.OUT_OF_FOCUS: "out of focus",
     Verdict.NO_TEXTURE: "too little texture to tell",
 }
-COLOURS = {
+COLOURS: dict[Verdict, tuple[int, int, int, int]] = {
     Verdict.GLASS: (0, 0, 0, 0),
     Verdict.COMPARABLE: (0, 158, 115, 255),
     Verdict.SHIFTED: (213, 94, 0, 255),
@@ -181,4 +181,7 @@ COMPARABILITY = MapInfo(
     "comparability", "Comparability", "class", 0, len(Verdict) - 1, "Okabe–Ito",
     "the first of: no tissue, tissue in one slide only, area change or residual of the field, "
     "focus, texture, correlation of hematoxylin",
+    tuple(
+        (VERDICTS[one], COLOURS[one][:3]) for one in Verdict if one != Verdict.GLASS
+    ),
 )  # fmt: skip

@@ -102,7 +102,8 @@ FOCUS = Heatmap(
 DAB_DIFFERENCE = Heatmap(
     MapInfo(
         "dab_difference", "DAB, virtual − real", "OD", -0.5, 0.5, "PuOr",
-        "difference of mean DAB density over tissue of both",
+        "difference of mean DAB density over tissue of both, where they are comparable",
     ),
     dab_difference,
+    gated=True,
 )  # fmt: skip

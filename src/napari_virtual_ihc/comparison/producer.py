@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_virtual_ihc.comparison.comparability import COMPARABILITY, comparability
+from napari_virtual_ihc.comparison.comparability import COMPARABILITY, Verdict, comparability
 from napari_virtual_ihc.comparison.comparability import coloured as coloured_verdicts
 from napari_virtual_ihc.comparison.evidence import (
     DAB_DIFFERENCE,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.views import Heatmap, MapInfo, PairView
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
 
-_ALGORITHM = "heatmap-tiles/1"
+_ALGORITHM = "heatmap-tiles/2"
 _TILE = 32
 _LEAST_TISSUE = 0.05
 
@@ -105,5 +105,7 @@ class HeatmapProducer:
             return coloured_verdicts(comparability(view).verdicts)
         values = self._map.make(view)
         seen = np.maximum(*tissue_shares(view)) >= _LEAST_TISSUE
+        if self._map.gated:
+            seen &= comparability(view).verdicts == Verdict.COMPARABLE
         everywhere = self._map.make is tissue_presence
         return coloured(values, self.info, np.logical_or(seen, everywhere))

@@ -112,7 +112,16 @@ class PairView:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """A map: what it shows, and how it is made from a view."""
+    """A map: what it shows, and how it is made from a view.
+
+    Attributes
+    ----------
+    info, make
+        What it shows, and its values.
+    gated
+        Whether it means something where the slides are comparable only.
+    """
 
     info: MapInfo
     make: Callable[[PairView], Values]
+    gated: bool = False

@@ -39,6 +39,8 @@ class HeatScale:
         ``viridis``, ``cividis``, or ``PuOr`` for signed values.
     formula
         How a value comes about, in one line.
+    classes
+        Words and RGB of each class, for a map whose colours are no scale.
     """
 
     name: str
@@ -48,6 +50,7 @@ class HeatScale:
     high: float
     colormap: str
     formula: str
+    classes: tuple[tuple[str, tuple[int, int, int]], ...] = ()
 
 
 def palette(name: str) -> NDArray[np.uint8]:

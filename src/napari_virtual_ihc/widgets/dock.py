@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_virtual_ihc.widgets.align import AlignController
+from napari_virtual_ihc.widgets.compare import CompareController
 from napari_virtual_ihc.widgets.header import Header
 from napari_virtual_ihc.widgets.look import row
 from napari_virtual_ihc.widgets.session import Session, session_of
@@ -47,6 +48,7 @@ class Page(Protocol):
 PAGES: tuple[Callable[[Session], Page], ...] = (
     TranslateController,
     AlignController,
+    CompareController,
     TrainController,
 )
 """What makes the pages, in the order of the dock."""
@@ -134,6 +136,13 @@ class AlignDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer, (AlignController,))
+
+
+class CompareDock(Dock):
+    """The Compare page alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer, (CompareController,))
 
 
 class TrainDock(Dock):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.tiles.heat import HeatScale
 
 _WIDTH, _HEIGHT, _BAR = 210, 62, 12
+_TITLE, _ROW, _PATCH = 22, 16, 11
 _MARGIN, _PAD = 10, 8
 _POINTS = 9
 
@@ -41,6 +42,8 @@ class Legend(QWidget):
         if scale != self.scale:
             self.scale = scale
             self.setToolTip("" if scale is None else scale.formula)
+            classes = 0 if scale is None else len(scale.classes)
+            self.resize(_WIDTH, _TITLE + _ROW * classes + _PAD if classes else _HEIGHT)
             self.update()
         self.setVisible(scale is not None)
         self.place()
@@ -52,7 +55,7 @@ class Legend(QWidget):
             self.move(canvas.width() - self.width() - _MARGIN, _MARGIN)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw title, bar and the values at its ends."""
+        """Draw the title, and a bar with its ends or a patch for each class."""
         if self.scale is None:
             return
         painter = QPainter(self)
@@ -62,13 +65,30 @@ class Legend(QWidget):
         painter.setFont(QFont(painter.font().family(), _POINTS))
         inner = self.rect().adjusted(_PAD, _PAD // 2, -_PAD, -_PAD // 2)
         painter.drawText(inner, Qt.AlignmentFlag.AlignTop, self.scale.title)
-        bar = QRect(inner.left(), self.height() // 2 - _BAR // 2 + 2, inner.width(), _BAR)
-        painter.drawImage(bar, _bar(self.scale.colormap))
-        low, high = f"{self.scale.low:g}", f"≥ {self.scale.high:g} {self.scale.unit}"
-        bottom = Qt.AlignmentFlag.AlignBottom
-        painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignLeft, low)
-        painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignRight, high)
+        if self.scale.classes:
+            _draw_classes(painter, inner, self.scale)
+        else:
+            _draw_bar(painter, inner, self.scale)
         painter.end()
+
+
+def _draw_bar(painter: QPainter, inner: QRect, scale: HeatScale) -> None:
+    bar = QRect(inner.left(), inner.center().y() - _BAR // 2 + 2, inner.width(), _BAR)
+    painter.drawImage(bar, _bar(scale.colormap))
+    low = f"≤ {scale.low:g}" if scale.low < 0 else f"{scale.low:g}"
+    bottom = Qt.AlignmentFlag.AlignBottom
+    painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignLeft, low)
+    high = f"≥ {scale.high:g} {scale.unit}"
+    painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignRight, high)
+
+
+def _draw_classes(painter: QPainter, inner: QRect, scale: HeatScale) -> None:
+    for index, (words, colour) in enumerate(scale.classes):
+        top = inner.top() + _TITLE - _PAD // 2 + index * _ROW
+        patch = QRect(inner.left(), top + (_ROW - _PATCH) // 2, _PATCH, _PATCH)
+        painter.fillRect(patch, QColor(*colour))
+        place = QRect(patch.right() + _PAD, top, inner.width(), _ROW)
+        painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, words)
 
 
 def _bar(colormap: str) -> QImage:

@@ -10,13 +10,15 @@ from napari_virtual_ihc.tiles.service import TileService
 if TYPE_CHECKING:
     from napari_virtual_ihc.settings import Settings
 
-SLIDES, MODELS = "slides", "models"
-_NICENESS = {SLIDES: 2, MODELS: 10}
-"""The window draws first, then slides are read, then models run."""
+SLIDES, MODELS, MAPS = "slides", "models", "maps"
+_NICENESS = {SLIDES: 2, MODELS: 10, MAPS: 12}
+"""The window draws first, then slides are read, then models run, then maps compare."""
 
 
 class Services:
-    """One cache; one service for reading slides and one for models, so neither delays the other.
+    """One cache; a service each for slides, models and maps, so that none delays another.
+
+    A map of virtual pixels waits for tiles of the models, so it cannot be made on their thread.
 
     Parameters
     ----------

@@ -130,9 +130,16 @@ class Session(QObject):
         """Add a layer of virtual tiles right above its slide, and connect it."""
         return self._add(entry, pyramid, {VIRTUAL: info}, name)
 
-    def add_heat(self, entry: SlideEntry, pyramid: TilePyramid, info: HeatInfo, name: str) -> Image:
-        """Add a map above a slide and its virtual layers, and connect it."""
-        return self._add(entry, pyramid, {HEAT: info}, name)
+    def add_heat(
+        self,
+        entry: SlideEntry,
+        pyramid: TilePyramid,
+        info: HeatInfo,
+        name: str,
+        kind: str = MODELS,
+    ) -> Image:
+        """Add a map above a slide and its virtual layers; a service of ``kind`` makes it."""
+        return self._add(entry, pyramid, {HEAT: info}, name, kind)
 
     def adapter_of(self, layer: Layer) -> LayerAdapter | None:
         """Return what connects a layer to its tiles, or None."""
@@ -240,19 +247,24 @@ class Session(QObject):
         self.problem.emit(sentence)
 
     def _connect(self, layer: Image, pyramid: TilePyramid, kind: str) -> None:
-        costly = kind == MODELS
+        costly = kind != SLIDES
         adapter = LayerAdapter(layer, pyramid, self.services.service(kind), costly=costly)
         adapter.refreshed.connect(self.tiles_changed)
         adapter.look(visible_box(self.viewer), moving=False)
         self._adapters.append(adapter)
 
     def _add(
-        self, entry: SlideEntry, pyramid: TilePyramid, metadata: dict[str, Any], name: str
+        self,
+        entry: SlideEntry,
+        pyramid: TilePyramid,
+        metadata: dict[str, Any],
+        name: str,
+        kind: str = MODELS,
     ) -> Image:
         arguments = image_arguments(name, pyramid.producer.grid.mpp, metadata)
         layer: Image = self.viewer.add_image(pyramid.levels, **arguments)
         place_above(self.viewer, entry.layer(), layer)
-        self._connect(layer, pyramid, MODELS)
+        self._connect(layer, pyramid, kind)
         return layer
 
     def _show_banner(self, _event: object = None) -> None:

@@ -1,0 +1,91 @@
+"""From what can be compared to something that makes a map's tiles; never in the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.comparison.producer import HeatmapProducer
+from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.widgets.layers import HeatInfo
+from napari_virtual_ihc.widgets.map_model import HE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_virtual_ihc.tiles.awaited import AwaitedTiles
+    from napari_virtual_ihc.tiles.grid import TileGrid
+    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure, TileProducer
+    from napari_virtual_ihc.widgets.compare_sides import Sides
+
+
+@dataclass(frozen=True)
+class MadeMap:
+    """A map ready to be shown: its tiles, what its layer says of itself, and the page."""
+
+    producer: TileProducer
+    info: HeatInfo
+    told: str
+
+
+def make_map(sides: Sides, name: str, between: str, _progress: object) -> MadeMap:
+    """Return the map ``name`` between the real IHC and ``he`` or ``virtual``; reads slides."""
+    virtual = sides.virtual
+    if between == HE or virtual is None:
+        pair, tiles = sides.he_pair(), None
+    else:
+        tiles = virtual.tiles()
+        pair = sides.virtual_pair(tiles)
+    plain = HeatmapProducer(pair, name)
+    producer = plain if tiles is None else VirtualMap(plain, tiles)
+    told = plain.info.told(pair.layout)
+    words = f"{plain.info.formula}; window {pair.layout.window_um:g} µm"
+    provenance = {"compared": [pair.fixed.fingerprint, pair.moving.fingerprint]}
+    scale = replace(plain.info, formula=words)
+    return MadeMap(producer, HeatInfo(scale, sides.he.fingerprint, provenance), told)
+
+
+class VirtualMap:
+    """A map's producer that waits for virtual tiles only while its own are wanted.
+
+    Parameters
+    ----------
+    producer
+        Makes the map.
+    tiles
+        The virtual tiles that it reads, of which it alone asks.
+    """
+
+    batch = 1
+    levels = 1
+    persist = True
+
+    def __init__(self, producer: HeatmapProducer, tiles: AwaitedTiles) -> None:
+        self._producer, self._tiles = producer, tiles
+        self.grid: TileGrid = producer.grid
+        self.key, self.label = producer.key, producer.label
+
+    def group(self, address: TileAddress) -> Sequence[TileAddress]:
+        """Return the tile alone."""
+        return [address]
+
+    def produce(
+        self,
+        addresses: Sequence[TileAddress],
+        *,
+        preview: Callable[[TileAddress, Pixels], None],
+        cancelled: Callable[[], bool],
+    ) -> dict[TileAddress, Pixels | TileFailure]:
+        """Return RGBA tiles; see `HeatmapProducer.produce`.
+
+        Raises
+        ------
+        VirtualIhcError
+            If virtual tiles that they need failed.
+        """
+        self._tiles.cancelled = cancelled
+        self._tiles.failed.clear()
+        made = self._producer.produce(addresses, preview=preview, cancelled=cancelled)
+        for reason in self._tiles.failed.values():
+            raise VirtualIhcError(f"A virtual tile failed here: {reason}")
+        return made
