@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from napari_virtual_ihc.translation.calibration import collect_statistics, measured_on
+from napari_virtual_ihc.translation.colours import collect_colours
 from napari_virtual_ihc.translation.forwards import Forwards, unseen
+from napari_virtual_ihc.translation.identity import Settings, key_of, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_virtual_ihc.models.folder import Model
     from napari_virtual_ihc.networks.miu_diff import MiuDiffNetworks
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.translation.calibration import Statistics
     from napari_virtual_ihc.translation.loading import BlockLoader
     from napari_virtual_ihc.translation.plan import Facts, Mode
+    from napari_virtual_ihc.translation.sampling import Sampling
 
 
 class Maker(Protocol):
@@ -70,6 +75,26 @@ class Stepwise(Protocol):
 
 
 @dataclass(frozen=True)
+class Ready:
+    """A model on a slide whose statistics are known.
+
+    Attributes
+    ----------
+    statistics
+        The slide's; None where the mode has none.
+    forwards
+        Makes the pixels.
+    settings, key
+        What the bytes depend on, and its hash.
+    """
+
+    statistics: Statistics | None
+    forwards: Maker
+    settings: Settings
+    key: str
+
+
+@dataclass(frozen=True)
 class Makers:
     """All that is known of a model on a slide before its statistics are."""
 
@@ -80,10 +105,43 @@ class Makers:
     mode: Mode
     plan: BlockPlan
     loader: BlockLoader
+    sampling: Sampling
     recipe: SamplerRecipe | None
-    seed: int
+    cache: Path
+    measured: Statistics | None
+    networks: MiuDiffNetworks | None
     notify: Callable[[str], None]
-    networks: MiuDiffNetworks | None = None
+
+    def ready(
+        self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
+    ) -> Ready:  # fmt: skip
+        """Measure the slide's statistics and build the network; see `Translator.prepare`."""
+        found = self._collect(progress, cancelled)
+        maker = self.maker(found)
+        settings = settings_of(maker.backend, self.mode, self.plan, self._sampler_words())
+        key = key_of(self.model, self.slide, self.plan.grid.mpp, settings, found)
+        return Ready(found, maker, settings, key)
+
+    def _collect(
+        self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
+    ) -> Statistics | None:
+        coloured = self.recipe is not None and self.recipe.colour != "none"
+        if self.mode not in ("slide", "dense") and not coloured:
+            return None
+        if self.measured is not None:
+            return self.measured
+        if coloured:
+            return collect_colours(self.slide, self.plan.grid.mpp)
+        return collect_statistics(
+            self.model, self.slide, cache=self.cache, device=measured_on(self.choice.device),
+            progress=progress, cancelled=cancelled, notify=self.notify,
+        )  # fmt: skip
+
+    def _sampler_words(self) -> dict[str, Any] | None:
+        """Return what a diffusion's settings name besides: what was chosen, and its recipe."""
+        if self.recipe is None:
+            return None
+        return {"chosen": asdict(self.sampling), "recipe": self.recipe.model_dump()}
 
     def maker(self, found: Statistics | None) -> Maker:
         """Return what makes the pixels, once the slide's statistics are measured."""
@@ -99,7 +157,7 @@ class Makers:
 
         coloured = found if found is not None and found.windows else None
         return sampler_for(
-            self.model, recipe, self.choice, seed=self.seed, slide=self.slide.fingerprint,
+            self.model, recipe, self.choice, seed=self.sampling.seed, slide=self.slide.fingerprint,
             found=coloured, plan=self.plan, notify=self.notify, networks=self.networks,
         )  # fmt: skip
 

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.settings import load_settings
 from napari_virtual_ihc.tiles.producer import TileFailure
 from napari_virtual_ihc.tiles.unfinished import marked_unfinished
-from napari_virtual_ihc.translation.calibration import (
-    Statistics,
-    collect_statistics,
-    ignore,
-    measured_on,
-    never,
-)
-from napari_virtual_ihc.translation.colours import collect_colours
-from napari_virtual_ihc.translation.identity import (
-    Settings,
-    key_of,
-    provenance_of,
-    settings_of,
-)
+from napari_virtual_ihc.translation.calibration import ignore, never
+from napari_virtual_ihc.translation.identity import provenance_of
 from napari_virtual_ihc.translation.loading import BlockLoader
-from napari_virtual_ihc.translation.makers import Maker, Makers, Stepwise
+from napari_virtual_ihc.translation.makers import Makers, Stepwise
 from napari_virtual_ihc.translation.plan import facts_of, grid_of, mode_of, plan_of, scale_notes
 from napari_virtual_ihc.translation.sampling import Sampling
 
@@ -37,7 +24,10 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.networks.miu_diff import MiuDiffNetworks
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
+    from napari_virtual_ihc.translation.calibration import Statistics
+    from napari_virtual_ihc.translation.identity import Settings
     from napari_virtual_ihc.translation.loading import Loaded
+    from napari_virtual_ihc.translation.makers import Maker, Ready
 
 _NO_TISSUE = "No tissue was found on this slide to take the model's statistics from."
 
@@ -113,11 +103,13 @@ class Translator:
         self.notes = scale_notes(slide, model.card) + slide.notes
         self.notices: list[str] = []
         self._tell = notify
-        self._cache = load_settings().cache_dir if cache is None else cache
         self._lock = threading.Lock()
-        self._ready: _Ready | None = None
-        self._measured = measured
-        self._networks = networks
+        self._ready: Ready | None = None
+        self._makers = Makers(
+            model, slide, self.choice, self.facts, self.mode, self.plan, self.loader,
+            self.sampling, self.recipe, cache or load_settings().cache_dir, measured, networks,
+            self._notice,
+        )  # fmt: skip
 
     @property
     def label(self) -> str:
@@ -186,11 +178,7 @@ class Translator:
         with self._lock:
             if self._ready is not None:
                 return
-            found = self._collect(progress, cancelled)
-            maker = self._makers().maker(found)
-            settings = settings_of(maker.backend, self.mode, self.plan, self._sampler())
-            key = key_of(self.model, self.slide, self.grid.mpp, settings, found)
-            self._ready = _Ready(found, maker, settings, key)
+            self._ready = self._makers.ready(progress, cancelled)
 
     def group(self, address: TileAddress) -> Sequence[TileAddress]:
         """Return the slide-anchored block of tiles that one forward gives."""
@@ -254,37 +242,10 @@ class Translator:
             self.model, self.slide, self.grid.mpp, ready.settings, ready.statistics, ready.key
         )
 
-    def _prepared(self) -> _Ready:
+    def _prepared(self) -> Ready:
         self.prepare()
         assert self._ready is not None
         return self._ready
-
-    def _collect(
-        self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
-    ) -> Statistics | None:
-        coloured = self.recipe is not None and self.recipe.colour != "none"
-        if self.mode not in ("slide", "dense") and not coloured:
-            return None
-        if self._measured is not None:
-            return self._measured
-        if coloured:
-            return collect_colours(self.slide, self.grid.mpp)
-        return collect_statistics(
-            self.model, self.slide, cache=self._cache, device=measured_on(self.choice.device),
-            progress=progress, cancelled=cancelled, notify=self._notice,
-        )  # fmt: skip
-
-    def _makers(self) -> Makers:
-        return Makers(
-            self.model, self.slide, self.choice, self.facts, self.mode, self.plan, self.loader,
-            self.recipe, self.sampling.seed, self._notice, self._networks,
-        )  # fmt: skip
-
-    def _sampler(self) -> dict[str, Any] | None:
-        """Return what a diffusion's settings name besides: what was chosen, and its recipe."""
-        if self.recipe is None:
-            return None
-        return {"chosen": asdict(self.sampling), "recipe": self.recipe.model_dump()}
 
     def _notice(self, sentence: str) -> None:
         if sentence in self.notices:
@@ -292,11 +253,3 @@ class Translator:
         self.notices.append(sentence)
         if self._tell is not None:
             self._tell(sentence)
-
-
-@dataclass(frozen=True)
-class _Ready:
-    statistics: Statistics | None
-    forwards: Maker
-    settings: Settings
-    key: str
