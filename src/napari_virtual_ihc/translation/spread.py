@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,16 +10,17 @@ import numpy as np
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.files import hash_of
 from napari_virtual_ihc.stains.dab import DEFAULT_DAB, dab_density
-from napari_virtual_ihc.tiles.cache import tile_key
 from napari_virtual_ihc.tiles.heat import HeatScale, coloured
 from napari_virtual_ihc.tiles.producer import TileFailure
+from napari_virtual_ihc.translation.answers import Answers, on_one_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari_virtual_ihc.tiles.cache import TileCache
     from napari_virtual_ihc.tiles.grid import TileGrid
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileProducer
+    from napari_virtual_ihc.translation.answers import Made
     from napari_virtual_ihc.translation.translator import Translator
 
 _ALGORITHM = "spread/1"
@@ -53,6 +53,20 @@ def over_seeds(translator: Translator, count: int) -> list[Translator]:
     return [translator, *others]
 
 
+def disagreement(producers: Mapping[str, TileProducer], cache: TileCache) -> Spread:
+    """Return how far models disagree, on the grid of the coarsest of them.
+
+    Parameters
+    ----------
+    producers
+        Two or more models on one slide, by name.
+    cache
+        Of their tiles.
+    """
+    title = "Disagreement of " + " and ".join(producers)
+    return Spread(on_one_grid(list(producers.values()), cache), title, cache)
+
+
 class Spread:
     """Standard deviation of DAB density among several producers; a `TileProducer`.
 
@@ -83,66 +97,41 @@ class Spread:
             raise ValueError("A spread needs two producers at least.")
         if any(one.grid != producers[0].grid for one in producers):
             raise ValueError("The producers of a spread must have one grid.")
-        self._producers = tuple(producers)
-        self._cache = cache
+        self._answers = tuple(Answers(one, cache) for one in producers)
         self.scale = spread_scale(title)
         self.label = title
 
     @property
     def key(self) -> str:
         """Hash of everything the bytes depend on."""
-        return hash_of(_ALGORITHM, self.scale.formula, *(one.key for one in self._producers))
+        return hash_of(_ALGORITHM, self.scale.formula, *(one.producer.key for one in self._answers))
 
     @property
     def grid(self) -> TileGrid:
         """Grid of level 0."""
-        return self._producers[0].grid
+        return self._answers[0].producer.grid
 
     def group(self, address: TileAddress) -> Sequence[TileAddress]:
         """Return the block that is computed together."""
-        return self._producers[0].group(address)
+        return self._answers[0].producer.group(address)
 
     def produce(
         self, addresses: Sequence[TileAddress], *,
         preview: Callable[[TileAddress, Pixels], None], cancelled: Callable[[], bool],
-    ) -> dict[TileAddress, Pixels | TileFailure]:  # fmt: skip
+    ) -> Made:  # fmt: skip
         """Return the map's tiles; a preview is told after each answer from the second on."""
-        answers: list[dict[TileAddress, Pixels | TileFailure]] = []
-        for producer in self._producers:
+        wanted = list(dict.fromkeys(one for address in addresses for one in self.group(address)))
+        answers: list[Made] = []
+        for one in self._answers:
             if cancelled():
                 raise Cancelled
-            answers.append(self._answer(producer, addresses, cancelled))
-            if 1 < len(answers) < len(self._producers):
+            made = one.tiles(wanted, cancelled)
+            answers.append({address: made[address] for address in wanted})
+            if 1 < len(answers) < len(self._answers):
                 self._tell(answers, preview)
-        return {address: self._map([one[address] for one in answers]) for address in answers[0]}
+        return {address: self._map([one[address] for one in answers]) for address in wanted}
 
-    def _answer(
-        self, producer: TileProducer, addresses: Sequence[TileAddress],
-        cancelled: Callable[[], bool],
-    ) -> dict[TileAddress, Pixels | TileFailure]:  # fmt: skip
-        wanted = dict.fromkeys(one for address in addresses for one in producer.group(address))
-        keys = {address: tile_key(producer.key, address) for address in wanted}
-        found = {address: self._cache.get(key) for address, key in keys.items()}
-        made: dict[TileAddress, Pixels | TileFailure] = {
-            address: tile for address, tile in found.items() if tile is not None
-        }
-        missing = [address for address in wanted if address not in made]
-        if missing:
-            fresh = producer.produce(missing, preview=_unseen, cancelled=cancelled)
-            made |= {address: tile for address, tile in fresh.items() if address in keys}
-            self._keep(producer, {address: made[address] for address in missing})
-        return made
-
-    def _keep(self, producer: TileProducer, made: dict[TileAddress, Pixels | TileFailure]) -> None:
-        put = partial(self._cache.put, disk=producer.persist)
-        for address, tile in made.items():
-            if not isinstance(tile, TileFailure):
-                put(tile_key(producer.key, address), tile)
-
-    def _tell(
-        self, answers: list[dict[TileAddress, Pixels | TileFailure]],
-        preview: Callable[[TileAddress, Pixels], None],
-    ) -> None:  # fmt: skip
+    def _tell(self, answers: list[Made], preview: Callable[[TileAddress, Pixels], None]) -> None:
         for address in answers[0]:
             tile = self._map([one[address] for one in answers])
             if not isinstance(tile, TileFailure):
@@ -158,7 +147,3 @@ class Spread:
         tissue = np.logical_and.reduce([tile[..., 3] > 0 for tile in known])
         density = np.stack([dab_density(tile[..., :3]) for tile in known])
         return coloured(density.std(axis=0, ddof=1), self.scale, tissue)
-
-
-def _unseen(address: TileAddress, tile: Pixels) -> None:
-    """Take no notice of an unfinished tile."""
