@@ -17,6 +17,8 @@ from napari_virtual_ihc.translation.answers import Answers, on_one_grid
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from napari_virtual_ihc.tiles.cache import TileCache
     from napari_virtual_ihc.tiles.grid import TileGrid
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileProducer
@@ -144,6 +146,12 @@ class Spread:
             if isinstance(tile, TileFailure):
                 return tile
             known.append(tile)
-        tissue = np.logical_and.reduce([tile[..., 3] > 0 for tile in known])
-        density = np.stack([dab_density(tile[..., :3]) for tile in known])
-        return coloured(density.std(axis=0, ddof=1), self.scale, tissue)
+        values = deviation(known)
+        return coloured(values, self.scale, np.isfinite(values))
+
+
+def deviation(tiles: Sequence[Pixels]) -> NDArray[np.float64]:
+    """Return the standard deviation of DAB OD among RGBA tiles, (h, w); nan where one is clear."""
+    tissue = np.logical_and.reduce([tile[..., 3] > 0 for tile in tiles])
+    density = np.stack([dab_density(tile[..., :3]) for tile in tiles])
+    return np.where(tissue, density.std(axis=0, ddof=1), np.nan)

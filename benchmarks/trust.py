@@ -1,0 +1,264 @@
+"""Which layer of trust shows which fault, and whether trust orders errors; prints one JSON object.
+
+H&E of unseen phantoms is spoiled in one square (`slides.phantom.faults`). ``faults`` gives, for
+each fault and layer, the layer's mean inside the square over its mean at the same place of the
+clean picture, and the area under the ROC curve of 16 µm cells inside against outside. ``coverage``
+gives, for clean and for spoiled pictures, the area under the risk–coverage curve (the mean error of
+the squares kept, over all shares kept, least trusted left out first) of each layer, of a random
+order and of the errors themselves. An error is |DAB area, virtual − true| of a 128 µm square.
+
+Run as ``python benchmarks/trust.py --json`` from a checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_virtual_ihc.models.library import bundled_folder
+from napari_virtual_ihc.provenance import stamp
+from napari_virtual_ihc.slides.phantom import Phantom
+from napari_virtual_ihc.slides.phantom.faults import FAULTS, Square, enlarged, inject
+from napari_virtual_ihc.slides.phantom.truth import SQUARE_UM
+from napari_virtual_ihc.slides.phantom.windows import choose_windows
+from napari_virtual_ihc.slides.slide import Slide
+from napari_virtual_ihc.slides.source import all_valid
+from napari_virtual_ihc.stains.dab import DEFAULT_DAB, dab_density
+from napari_virtual_ihc.tiles.cache import TileCache
+from napari_virtual_ihc.tiles.producer import TileFailure
+from napari_virtual_ihc.translation.answers import Answers
+from napari_virtual_ihc.translation.familiarity import Unfamiliar
+from napari_virtual_ihc.translation.jitter import under_jitter
+from napari_virtual_ihc.translation.spread import deviation
+from napari_virtual_ihc.translation.translator import Translator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.slides.phantom.faults import Fault
+    from napari_virtual_ihc.slides.source import Pixels
+
+    Values = NDArray[np.float64]
+
+SIDE, MPP, CELL = 1024, 0.5, 32
+PLACE = Square(256, 256, 512)
+_AROUND = 3
+"""Cells beside the border of a fault that count neither as inside nor as outside."""
+_SEEDS = range(400, 440)
+_MODELS = ("demo", "demo-mdcl")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A window of an unseen phantom: pictures, true DAB OD and where tumour is."""
+
+    name: str
+    he: NDArray[np.uint8]
+    ihc: NDArray[np.uint8]
+    dab: NDArray[np.float32]
+    tumour: NDArray[np.bool_]
+
+
+class Picture:
+    """A picture in memory as a slide's source."""
+
+    def __init__(self, rgb: NDArray[np.uint8]) -> None:
+        self._rgb = rgb
+        self.shapes = (rgb.shape[:2],)
+        self.tile_shapes = ((256, 256),)
+
+    def read(self, level: int, y: int, x: int, h: int, w: int) -> Pixels:
+        """Return a window."""
+        return all_valid(self._rgb[y : y + h, x : x + w].copy())
+
+
+def scene(seed: int, folder: Path) -> Scene:
+    """Return the scene of a seed, drawn once."""
+    file = folder / f"{seed}.npz"
+    if not file.exists():
+        phantom = Phantom(seed, 6144, 6144, MPP, "Ki-67")
+        (y, x), *_ = choose_windows(phantom, 1, SIDE, 1.0)
+        box = (y, x, SIDE, SIDE)
+        pictures = {
+            "he": phantom.he().source.read(0, *box)[0], "ihc": phantom.ihc().source.read(0, *box)[0]
+        }  # fmt: skip
+        np.savez(file, dab=phantom.dab(*box), tumour=phantom.tumour_mask(*box), **pictures)
+    with np.load(file) as arrays:
+        return Scene(str(seed), **{name: arrays[name] for name in ("he", "ihc", "dab", "tumour")})
+
+
+def spoiled(one: Scene, fault: Fault) -> Scene:
+    """Return a scene with a fault; what is true follows the picture where that is enlarged."""
+    dab, tumour = one.dab.copy(), one.tumour.copy()
+    if fault == "wrong scale":
+        dab[PLACE.slices] = enlarged(one.dab, PLACE)
+        tumour[PLACE.slices] = enlarged(one.tumour, PLACE, order=0)
+    return Scene(f"{one.name} {fault}", inject(fault, one.he, one.ihc, PLACE, MPP), one.ihc, dab,
+                 tumour)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the layers say of a scene per cell of 16 µm, and the virtual DAB OD per pixel."""
+
+    layers: dict[str, Values]
+    virtual: NDArray[np.float32]
+
+
+def judge(one: Scene) -> Judged:
+    """Translate a scene and make every layer of it."""
+    from napari_virtual_ihc.models.folder import load_model
+
+    slide, cache = Slide(one.name, Picture(one.he), MPP, trusted=True), TileCache(None, 10**9, 0)
+    models = [load_model(bundled_folder(name)) for name in _MODELS]
+    first, second = (Translator(model, slide, device="cpu") for model in models)
+    own, *jittered = (_whole(answer, cache) for answer in under_jitter(first))
+    other = _whole(second, cache)
+    layers = {
+        "models disagree": cells(deviation([own, other])),
+        "jitter": cells(deviation([own, *jittered])),
+        "unfamiliar": Unfamiliar(first.model.card, slide).values(0, 0, SIDE // CELL, SIDE // CELL),
+    }
+    return Judged(layers, dab_density(own[..., :3]))
+
+
+def _whole(producer: Any, cache: TileCache) -> NDArray[np.uint8]:
+    pixels = Answers(producer, cache).region(0, 0, SIDE, SIDE, lambda: False)
+    if isinstance(pixels, TileFailure):
+        raise SystemExit(pixels.reason)
+    return pixels
+
+
+def cells(values: NDArray[np.floating]) -> Values:
+    """Return means over cells, (rows, columns); pixels that are nan do not count."""
+    known = np.isfinite(values)
+    sums, counts = (
+        part.reshape(SIDE // CELL, CELL, SIDE // CELL, CELL).sum(axis=(1, 3), dtype=np.float64)
+        for part in (np.where(known, values, 0), known)
+    )
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def regions() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the cells well inside the fault's square, and those well outside."""
+    low, high = PLACE.y // CELL, (PLACE.y + PLACE.side) // CELL
+    inside = np.zeros((SIDE // CELL,) * 2, np.bool_)
+    near = inside.copy()
+    inside[low + _AROUND : high - _AROUND, low + _AROUND : high - _AROUND] = True
+    near[low - _AROUND : high + _AROUND, low - _AROUND : high + _AROUND] = True
+    return inside, ~near
+
+
+def raised(clean: Sequence[Judged], faulty: Sequence[Judged], layer: str) -> dict[str, float]:
+    """Return ratio of a layer inside a fault to clean, and the area under its ROC curve."""
+    inside, outside = regions()
+    before, within, beyond = (
+        np.concatenate([one.layers[layer][where] for one in scenes])
+        for scenes, where in ((clean, inside), (faulty, inside), (faulty, outside))
+    )
+    ratio = float(np.nanmean(within) / np.nanmean(before))
+    return {"ratio_to_clean": round(ratio, 2), "roc_area": round(roc_area(within, beyond), 3)}
+
+
+def roc_area(positive: Values, negative: Values) -> float:
+    """Return the chance that a cell inside has the higher value; nan cells do not count."""
+    high, low = (values[np.isfinite(values)] for values in (positive, negative))
+    if not high.size or not low.size:
+        return float("nan")
+    ranks = np.searchsorted(np.sort(low), high, "left") + np.searchsorted(
+        np.sort(low), high, "right"
+    )
+    return float(ranks.mean() / 2 / low.size)
+
+
+def squares(one: Scene, judged: Judged, layers: Sequence[str]) -> NDArray[np.float64]:
+    """Return error and each layer's mean of squares with at least 25 % tumour, (n, 1 + layers)."""
+    side, rows = round(SQUARE_UM / MPP), []
+    for y, x in np.ndindex(SIDE // side, SIDE // side):
+        where = np.s_[y * side : (y + 1) * side, x * side : (x + 1) * side]
+        inside = one.tumour[where]
+        if inside.mean() < 0.25:
+            continue
+        virtual, true = (
+            float((dab[where][inside] >= DEFAULT_DAB.threshold).mean())
+            for dab in (judged.virtual, one.dab)
+        )
+        each = side // CELL
+        small = np.s_[y * each : (y + 1) * each, x * each : (x + 1) * each]
+        rows.append([abs(virtual - true), *(float(np.nanmean(judged.layers[n][small]))
+                                            for n in layers)])  # fmt: skip
+    return np.array(rows).reshape(-1, 1 + len(layers))
+
+
+def coverage(table: Values, layers: Sequence[str]) -> dict[str, Any]:
+    """Return areas under risk–coverage curves; see the module."""
+    errors, orders = table[:, 0], dict(zip(layers, table[:, 1:].T, strict=True))
+    areas = {name: area_under(errors, order) for name, order in orders.items()}
+    return {
+        "squares": len(errors),
+        "random": round(float(errors.mean()), 4),
+        "oracle": round(area_under(errors, errors), 4),
+        **{name: round(area, 4) for name, area in areas.items()},
+    }
+
+
+def area_under(errors: Values, distrust: Values) -> float:
+    """Return the mean, over all shares kept, of the mean error of those trusted most."""
+    kept = errors[np.argsort(distrust, kind="stable")]
+    return float((np.cumsum(kept) / np.arange(1, len(kept) + 1)).mean())
+
+
+def measure(seeds: Sequence[int], folder: Path) -> dict[str, Any]:
+    """Return both tables over some phantoms."""
+    clean = [scene(seed, folder) for seed in seeds]
+    faulty = {fault: [spoiled(one, fault) for one in clean] for fault in FAULTS}
+    judged = [judge(one) for one in clean]
+    spoilt = {fault: [judge(one) for one in scenes] for fault, scenes in faulty.items()}
+    layers = list(judged[0].layers)
+    plain = np.concatenate([squares(*both, layers) for both in zip(clean, judged, strict=True)])
+    mixed = [
+        squares(one, two, layers)
+        for fault in FAULTS
+        for one, two in zip(faulty[fault], spoilt[fault], strict=True)
+    ]
+    return {
+        "seeds": list(seeds),
+        "faults": {
+            fault: {layer: raised(judged, spoilt[fault], layer) for layer in layers}
+            for fault in FAULTS
+        },
+        "coverage": {
+            "clean": coverage(plain, layers),
+            "spoiled": coverage(np.concatenate(mixed), layers),
+        },
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--phantoms", type=int, default=4, help="phantoms to look at")
+    parser.add_argument("--keep", type=Path, help="folder that keeps drawn phantoms")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    wanted = parser.parse_args()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = wanted.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = measure(_SEEDS[: wanted.phantoms], folder)
+    told = stamp("virtual-ihc/benchmark-trust/1", "benchmarks/trust.py") | found
+    told["seconds"] = round(time.monotonic() - started, 1)
+    print(json.dumps(told) if wanted.json else json.dumps(told, indent=2))
+
+
+if __name__ == "__main__":
+    main()
