@@ -57,7 +57,7 @@ def inject(fault: Fault, he: Rgb, ihc: Rgb, place: Square, mpp: float) -> Rgb:
         sigma = BLUR_UM / mpp
         made[here] = ndimage.gaussian_filter(he, (sigma, sigma, 0))[here]
     elif fault == "pen":
-        made[here] = from_od(to_od(he[here]) + np.float32(_INK))
+        made[here] = from_od(to_od(he[here]) + np.array(_INK, np.float32))
     elif fault == "wrong scale":
         made[here] = enlarged(he, place)
     elif fault == "hue":
