@@ -1,20 +1,85 @@
-"""Pairs of points marked by people: for measuring a registration, never for fitting it."""
+"""Pairs of points marked by people: on disk, while they are marked, and as a measure of a fit."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import io
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from napari_virtual_ihc.errors import RegistrationError
+from napari_virtual_ihc.files import atomic_write_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from napari_virtual_ihc.registration.affine import Points
     from napari_virtual_ihc.registration.registration import Registration
+
+Side = Literal["fixed", "moving"]
+
+
+def _none() -> Points:
+    return np.zeros((0, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """What was marked so far: the n-th point of one slide belongs to the n-th of the other.
+
+    Attributes
+    ----------
+    fixed, moving
+        Places (n, 2) as (y, x) in µm of each slide. One may hold one point more: a pair begun.
+    """
+
+    fixed: Points = field(default_factory=_none)
+    moving: Points = field(default_factory=_none)
+
+    @property
+    def count(self) -> int:
+        """Number of whole pairs."""
+        return min(len(self.fixed), len(self.moving))
+
+    @property
+    def awaited(self) -> Side:
+        """The slide on which the next point is to be marked."""
+        return "moving" if len(self.fixed) > len(self.moving) else "fixed"
+
+    def of(self, side: Side) -> Points:
+        """Return the points of one slide."""
+        return self.fixed if side == "fixed" else self.moving
+
+    def whole(self) -> Landmarks:
+        """Return the whole pairs alone."""
+        return Landmarks(self.fixed[: self.count], self.moving[: self.count])
+
+    def marked(self, side: Side, place: Points) -> Landmarks:
+        """Return these with one more point; a pair begun on this side begins there instead."""
+        kept = self.of(side)[: min(len(self.of(side)), self.count)]
+        return self._with(side, np.vstack([kept, place]))
+
+    def moved(self, side: Side, places: Points) -> Landmarks:
+        """Return these with as many points of one slide elsewhere."""
+        return self._with(side, places.copy())
+
+    def without(self, numbers: Collection[int]) -> Landmarks:
+        """Return these without some pairs, counted from 0."""
+        kept = (
+            np.delete(points, _within(points, numbers), axis=0)
+            for points in (self.fixed, self.moving)
+        )
+        return Landmarks(*kept)
+
+    def _with(self, side: Side, places: Points) -> Landmarks:
+        return replace(self, fixed=places) if side == "fixed" else replace(self, moving=places)
+
+
+def _within(points: Points, numbers: Collection[int]) -> list[int]:
+    return [number for number in numbers if number < len(points)]
 
 
 @dataclass(frozen=True)
@@ -58,6 +123,15 @@ def read_landmarks(path: Path) -> Points:
     if not len(points) or not np.isfinite(points).all():
         raise RegistrationError(f"{path.name} holds no landmarks, or some that are no numbers.")
     return points
+
+
+def write_landmarks(path: Path, points_px: Points) -> None:
+    """Write points (n, 2) as (y, x) in px, as :func:`read_landmarks` reads them; atomically."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(["", "X", "Y"])
+    rows.writerows([number, f"{x:.3f}", f"{y:.3f}"] for number, (y, x) in enumerate(points_px, 1))
+    atomic_write_bytes(path, text.getvalue().encode())
 
 
 def landmark_error(

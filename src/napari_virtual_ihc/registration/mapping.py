@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,13 @@ from scipy import ndimage
 from napari_virtual_ihc.registration import affine as affine_map
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.registration.affine import Affine, Points
+
+    Size = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,15 @@ class Field:
     values: NDArray[np.float64]
     origin: tuple[float, float]
     spacing: tuple[float, float]
+
+    @classmethod
+    def sampled(cls, displacement: Callable[[Points], Points], size_um: Size, nodes: int) -> Field:
+        """Return a displacement on a lattice over a section, ``nodes`` along its longer side."""
+        step = max(size_um) / (nodes - 1)
+        rows, cols = (max(round(side / step), 1) + 1 for side in size_um)
+        spacing = size_um[0] / (rows - 1), size_um[1] / (cols - 1)
+        field = cls(np.zeros((rows, cols, 2)), (0.0, 0.0), spacing)
+        return replace(field, values=displacement(field.nodes()))
 
     def at(self, points: Points) -> Points:
         """Return the displacement in µm at points (..., 2) in fixed µm."""

@@ -129,9 +129,10 @@ def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResu
     before, after = (
         likeness(fixed, moving, Mapping(affine)).mean for affine in (best.start, best.affine)
     )
-    coarse = StageResult("coarse", 0.0, before, True, "The best of all rotations and both sides.")
+    why = "The best of all rotations and both sides."
+    coarse = StageResult("coarse", 0.0, before, True, why, Mapping(best.start))
     why = f"{100 * best.evidence.agreeing:.0f} % of the squares agree near it."
-    return coarse, StageResult("affine", before, after, True, why)
+    return coarse, StageResult("affine", before, after, True, why, Mapping(best.affine))
 
 
 def _elastic_stage(fixed: View, moving: View, best: Candidate) -> tuple[Mapping, StageResult]:
@@ -149,7 +150,7 @@ def _elastic_stage(fixed: View, moving: View, best: Candidate) -> tuple[Mapping,
         why = "Its field would fold the section; the affine map stands."
         return affine, StageResult("elastic", before, after, False, why)
     why = "It helps squares it was not fitted to and folds nowhere."
-    return mapping, StageResult("elastic", before, after, True, why)
+    return mapping, StageResult("elastic", before, after, True, why, mapping)
 
 
 def _withheld(fixed: View) -> tuple[NDArray[np.bool_], View]:

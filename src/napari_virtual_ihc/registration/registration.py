@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from napari_virtual_ihc.errors import RegistrationError
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.registration.mapping import Mapping
     from napari_virtual_ihc.slides.slide import Slide
 
-Stage = Literal["coarse", "affine", "elastic", "given"]
+Stage = Literal["coarse", "affine", "elastic", "given", "hand", "landmarks"]
+Source = Literal["automatic", "given", "hand", "landmarks"]
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,21 @@ class StageResult:
     name
         Which stage.
     before, after
-        Mean correlation of squares without and with it, −1 to 1.
+        Mean correlation of squares without and with it, −1 to 1; None where it was not measured.
     accepted
         Whether it stands.
     why
         One sentence.
+    mapping
+        The map after it, to look at; None where it was not kept.
     """
 
     name: Stage
-    before: float
-    after: float
+    before: float | None
+    after: float | None
     accepted: bool
     why: str
+    mapping: Mapping | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,12 @@ class Registration:
         """The last stage that stands."""
         accepted = [stage.name for stage in self.stages if stage.accepted]
         return accepted[-1] if accepted else "given"
+
+    @property
+    def source(self) -> Source:
+        """Who decided last where the moving slide lies."""
+        stage = self.stage
+        return stage if stage in ("given", "hand", "landmarks") else "automatic"
 
     @property
     def mirrored(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,12 +28,13 @@ def save(registration: Registration, folder: Path) -> None:
     facts = {
         "maps": "fixed (y, x) µm to moving (y, x) µm: moving = affine(fixed) + field(fixed)",
         "stage": registration.stage,
+        "source": registration.source,
         "mirrored": registration.mirrored,
         "affine": registration.mapping.affine.tolist(),
         "field_sha256": digest,
         "fixed": asdict(registration.fixed),
         "moving": asdict(registration.moving),
-        "stages": [asdict(stage) for stage in registration.stages],
+        "stages": [_stage_facts(stage) for stage in registration.stages],
         "agreeing": registration.agreeing,
         "notes": list(registration.notes),
     }
@@ -56,11 +57,25 @@ def load(folder: Path) -> Registration:
         if affine.shape != (2, 3) or not np.isfinite(affine).all():
             raise ValueError("affine is not 2 × 3 numbers")
         mapping = Mapping(affine, _read_field(folder / _FIELD, facts["field_sha256"]))
-        stages = tuple(StageResult(**stage) for stage in facts["stages"])
+        stages = tuple(_stage(stage) for stage in facts["stages"])
         sections = _section(facts["fixed"]), _section(facts["moving"])
         return Registration(mapping, *sections, stages, facts["agreeing"], tuple(facts["notes"]))
     except (KeyError, TypeError, ValueError) as error:
         raise RegistrationError(f"{folder / _FILE} is damaged: {error}.") from error
+
+
+def _stage_facts(stage: StageResult) -> dict[str, Any]:
+    """Return a stage for the file; of its map only an affine one is kept."""
+    facts = asdict(replace(stage, mapping=None))
+    kept = stage.mapping is not None and stage.mapping.field is None
+    affine = stage.mapping.affine.tolist() if kept and stage.mapping is not None else None
+    return facts | {"mapping": affine}
+
+
+def _stage(facts: dict[str, Any]) -> StageResult:
+    affine = facts.get("mapping")
+    mapping = None if affine is None else Mapping(np.array(affine, np.float64).reshape(2, 3))
+    return StageResult(**(facts | {"mapping": mapping}))
 
 
 def _section(facts: dict[str, Any]) -> Section:

@@ -62,6 +62,8 @@ def result_lines(found: Registration) -> tuple[str, ...]:
 
 
 def _stage_line(stage: StageResult) -> str:
+    if stage.before is None or stage.after is None:
+        return f"{stage.name}: {stage.why}"
     verdict = "taken" if stage.accepted else "refused"
     likeness = f"{stage.before:.2f} → {stage.after:.2f}"
     return f"{stage.name}: likeness {likeness}, {verdict}. {stage.why}"
