@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,8 +89,6 @@ class TilePyramid:
     view
         What the user sees, (top, left, bottom, right) in level-0 pixels: only tiles in it are asked
         for, those in its middle first. None takes what is indexed.
-    held
-        While true, indexing shows what is in memory and asks for nothing.
     """
 
     def __init__(
@@ -105,16 +104,42 @@ class TilePyramid:
         self.producer = producer
         self.client = f"{producer.key[:8]}-{uuid.uuid4().hex}"
         self.view: View | None = None
-        self.held = False
+        self._held = False
+        self._leader: TilePyramid | None = None
+        self._twins: weakref.WeakSet[TilePyramid] = weakref.WeakSet()
         self._service = service
         self._cache = cache
         self._descend = descend
+        self._overview_px = overview_px
         grid = producer.grid
         shapes = level_shapes(grid.height, grid.width, overview_px)
         self._levels = [TileLevel(self, n, shape) for n, shape in enumerate(shapes)]
         self._overview = np.zeros(self.overview_shape, np.uint8)
         if overview is not None:
             self.set_overview(overview)
+
+    @property
+    def held(self) -> bool:
+        """Whether indexing asks for nothing and shows what is in memory; a twin does as its like."""
+        return self._held if self._leader is None else self._leader.held
+
+    @held.setter
+    def held(self, on: bool) -> None:
+        self._held = on
+
+    def twin(self) -> TilePyramid:
+        """Return another pyramid of the same tiles, for another view: its wishes are its own."""
+        twin = TilePyramid(
+            self.producer,
+            self._service,
+            self._cache,
+            self._overview,
+            descend=self._descend,
+            overview_px=self._overview_px,
+        )
+        twin._leader = self
+        self._twins.add(twin)
+        return twin
 
     @property
     def levels(self) -> list[TileLevel | Pixels]:
@@ -144,8 +169,9 @@ class TilePyramid:
         self._service.subscribe(self.client, callback)
 
     def progress(self) -> Progress:
-        """Return how far the present view is."""
-        return self._service.progress(self.client)
+        """Return how far the present view is; of several twins, the view that wants most."""
+        views = (self, *self._twins)
+        return max((one._service.progress(one.client) for one in views), key=lambda p: p.wanted)
 
     def retry(self) -> int:
         """Let failed tiles be asked for again; index a level to do so."""

@@ -12,6 +12,7 @@ from napari_virtual_ihc.widgets.camera import current_magnification, look_at, vi
 from napari_virtual_ihc.widgets.legend import Legend
 from napari_virtual_ihc.widgets.overview import Overview
 from napari_virtual_ihc.widgets.translate_model import magnification_text
+from napari_virtual_ihc.widgets.virtual import heat_in_view, virtual_in_view
 from napari_virtual_ihc.widgets.window import canvas_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
 
 _CALM_MS = 80
+_LABEL_MS = 150
 
 
 class CanvasDressing(QObject):
@@ -47,6 +49,8 @@ class CanvasDressing(QObject):
         self._in_um = False
         self._calm = QTimer(self, singleShot=True, interval=_CALM_MS)
         self._calm.timeout.connect(self.camera_rested)
+        self._label_timer = QTimer(self, singleShot=True, interval=_LABEL_MS)
+        self._label_timer.timeout.connect(self.label)
         camera = viewer.scene.camera.events
         camera.center.connect(self._on_moved)
         camera.zoom.connect(self._on_moved)
@@ -70,9 +74,17 @@ class CanvasDressing(QObject):
             overlays.show_scale_bar(self._viewer)
         self._on_moved()
 
-    def show_banner(self, text: str) -> None:
-        """Show ``text`` as the banner, or none where it is empty."""
+    def label(self, _event: object = None) -> None:
+        """Say what is virtual on screen in the banner, and what the colours of a map mean."""
+        info = virtual_in_view(self._viewer)
+        text = "" if info is None else overlays.banner_text(info.marker, info.model)
         overlays.show_banner(self._viewer, text)
+        heat = heat_in_view(self._viewer)
+        self.legend.show_scale(None if heat is None else heat.scale)
+
+    def label_soon(self) -> None:
+        """Do so when what comes now has come."""
+        self._label_timer.start()
 
     def toggle_overview(self) -> None:
         """Hide the overview, or show it again."""
@@ -86,6 +98,7 @@ class CanvasDressing(QObject):
         self.overview.set_view(visible_box(self._viewer))
         text = magnification_text(current_magnification(self._viewer)) if self._in_um else ""
         overlays.show_magnification(self._viewer, text)
+        self.label_soon()
         self.camera_moved.emit()
         self._calm.start()
 

@@ -7,11 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
-from napari_virtual_ihc.widgets.adapter import LayerAdapter
-from napari_virtual_ihc.widgets.camera import visible_box
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
+from napari_virtual_ihc.widgets.connections import Connections
 from napari_virtual_ihc.widgets.keys import bind_keys
 from napari_virtual_ihc.widgets.layers import (
     HEAT,
@@ -23,11 +22,10 @@ from napari_virtual_ihc.widgets.layers import (
     slide_of,
     virtual_of,
 )
-from napari_virtual_ihc.widgets.overlays import banner_text
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
 from napari_virtual_ihc.widgets.slide_entry import SlideEntry
-from napari_virtual_ihc.widgets.virtual import heat_in_view, place_above, virtual_in_view
+from napari_virtual_ihc.widgets.virtual import place_above
 from napari_virtual_ihc.widgets.window import open_windows, unproxied, window_of
 
 if TYPE_CHECKING:
@@ -36,9 +34,8 @@ if TYPE_CHECKING:
     from napari.qt import QtViewer
 
     from napari_virtual_ihc.tiles.pyramid import TilePyramid
+    from napari_virtual_ihc.widgets.adapter import LayerAdapter
     from napari_virtual_ihc.widgets.aligned import Aligned
-
-_BANNER_MS = 150
 
 
 class Session(QObject):
@@ -72,18 +69,17 @@ class Session(QObject):
         self.aligned: Aligned | None = None
         self.busy: set[str] = set()
         self._entries: list[SlideEntry] = []
-        self._adapters: list[LayerAdapter] = []
+        self.connections = Connections(self.services, self.tiles_changed)
         self.canvas = CanvasDressing(viewer, window)
         self.canvas.camera_moved.connect(self.camera_moved)
         self.canvas.camera_rested.connect(self.camera_rested)
-        self._banner_timer = QTimer(self, singleShot=True, interval=_BANNER_MS)
-        self._banner_timer.timeout.connect(self._show_banner)
         self.camera_moved.connect(self._on_camera_moved)
         self.camera_rested.connect(self._on_camera_rested)
-        self.tiles_changed.connect(self._banner_timer.start)
+        self.tiles_changed.connect(self.canvas.label_soon)
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
-        window.destroyed.connect(partial(_close_all, self.services, self._adapters, self._entries))
+        closing = partial(_close_all, self.services, self.connections, self._entries)
+        window.destroyed.connect(closing)
         bind_keys(self)
         for layer in viewer.layers:
             self._watch_banner(layer)
@@ -143,20 +139,15 @@ class Session(QObject):
 
     def adapter_of(self, layer: Layer) -> LayerAdapter | None:
         """Return what connects a layer to its tiles, or None."""
-        return next((one for one in self._adapters if one.layer() is layer), None)
+        return self.connections.of(layer)
 
     def adapters(self) -> list[LayerAdapter]:
-        """Return every connection between a layer and its tiles."""
-        return list(self._adapters)
+        """Return what connects the layers of the viewer itself, without its panes, to tiles."""
+        return self.connections.all(self.viewer)
 
     def release(self, adapter: LayerAdapter) -> None:
         """End the connection of a layer to its tiles; a service without any is stopped."""
-        adapter.close()
-        self._adapters.remove(adapter)
-        used = {id(one.service) for one in self._adapters}
-        for kind in self.services.running():
-            if id(self.services.service(kind)) not in used:
-                self.services.stop(kind)
+        self.connections.release(adapter)
 
     def ask_for_live(self) -> None:
         """Tell the page that the user wants live translation switched."""
@@ -178,26 +169,20 @@ class Session(QObject):
         if adapter is not None:
             self.release(adapter)
             self.layer_removed.emit(layer)
-        self._banner_timer.start()
+        self.canvas.label_soon()
 
     def _on_camera_moved(self) -> None:
-        self._look(moving=True)
-        self._banner_timer.start()
+        self.connections.look(self.viewer, moving=True)
 
     def _on_camera_rested(self) -> None:
-        self._look(moving=False)
-
-    def _look(self, *, moving: bool) -> None:
-        view = visible_box(self.viewer)
-        for adapter in self._adapters:
-            adapter.look(view, moving=moving)
+        self.connections.look(self.viewer, moving=False)
 
     def _watch_banner(self, layer: Layer) -> None:
         """See to it that banner and legend come and go with the layer they speak of."""
         if virtual_of(layer) is not None or heat_of(layer) is not None:
-            layer.events.visible.connect(self._show_banner)
-            layer.events.opacity.connect(self._show_banner)
-            self._show_banner()
+            layer.events.visible.connect(self.canvas.label)
+            layer.events.opacity.connect(self.canvas.label)
+            self.canvas.label()
 
     def _adopt(self, layer: Layer) -> None:
         slide = slide_of(layer)
@@ -233,7 +218,7 @@ class Session(QObject):
         former = self.adapter_of(layer)
         if former is not None:
             self.release(former)
-        self._connect(layer, pyramid, SLIDES)
+        self.connections.connect(self.viewer, layer, pyramid, SLIDES)
         layer.data = pyramid.levels
         if entry is self.chosen:
             self.choose(entry)
@@ -246,13 +231,6 @@ class Session(QObject):
         show_error(sentence)
         self.problem.emit(sentence)
 
-    def _connect(self, layer: Image, pyramid: TilePyramid, kind: str) -> None:
-        costly = kind != SLIDES
-        adapter = LayerAdapter(layer, pyramid, self.services.service(kind), costly=costly)
-        adapter.refreshed.connect(self.tiles_changed)
-        adapter.look(visible_box(self.viewer), moving=False)
-        self._adapters.append(adapter)
-
     def _add(
         self,
         entry: SlideEntry,
@@ -264,14 +242,8 @@ class Session(QObject):
         arguments = image_arguments(name, pyramid.producer.grid.mpp, metadata)
         layer: Image = self.viewer.add_image(pyramid.levels, **arguments)
         place_above(self.viewer, entry.layer(), layer)
-        self._connect(layer, pyramid, kind)
+        self.connections.connect(self.viewer, layer, pyramid, kind)
         return layer
-
-    def _show_banner(self, _event: object = None) -> None:
-        info = virtual_in_view(self.viewer)
-        self.canvas.show_banner("" if info is None else banner_text(info.marker, info.model))
-        heat = heat_in_view(self.viewer)
-        self.canvas.legend.show_scale(None if heat is None else heat.scale)
 
 
 def session_of(viewer: ViewerModel) -> Session | None:
@@ -290,11 +262,10 @@ def watch_open_viewers() -> None:
 
 
 def _close_all(
-    services: Services, adapters: list[LayerAdapter], entries: list[SlideEntry], *_: object
+    services: Services, connections: Connections, entries: list[SlideEntry], *_: object
 ) -> None:
     """Stop everything; called when the window is destroyed."""
-    for adapter in adapters:
-        adapter.close()
+    connections.close()
     for entry in entries:
         entry.close()
     services.close()

@@ -52,7 +52,7 @@ def _still_settled(session: Session, filled: bool) -> bool:
 def _settled(session: Session, filled: bool) -> bool:
     if session.busy or any(entry.facts is None for entry in session.slides()):
         return False
-    for adapter in session.adapters():
+    for adapter in session.connections.all():
         progress = adapter.pyramid.progress()
         if progress.done < progress.wanted or (filled and adapter.filling()):
             return False
