@@ -120,7 +120,7 @@ class TilePyramid:
 
     @property
     def held(self) -> bool:
-        """Whether indexing asks for nothing and shows what is in memory; a twin does as its like."""
+        """Whether indexing asks for nothing and shows what is there; a twin does as its like."""
         return self._held if self._leader is None else self._leader.held
 
     @held.setter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.widgets import overlays
@@ -76,6 +77,8 @@ class CanvasDressing(QObject):
 
     def label(self, _event: object = None) -> None:
         """Say what is virtual on screen in the banner, and what the colours of a map mean."""
+        if not isalive(self.legend):  # the window is going
+            return
         info = virtual_in_view(self._viewer)
         text = "" if info is None else overlays.banner_text(info.marker, info.model)
         overlays.show_banner(self._viewer, text)

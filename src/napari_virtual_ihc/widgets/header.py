@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QSizePolicy, QVBoxLayou
 from napari_virtual_ihc.widgets.camera import PRESETS, current_magnification, set_magnification
 from napari_virtual_ihc.widgets.look import row, tool_button
 from napari_virtual_ihc.widgets.translate_model import magnification_text, scale_text
+from napari_virtual_ihc.widgets.viewing import ViewingBox
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
@@ -37,6 +38,7 @@ class Header(QWidget):
         self.magnification = QLabel()
         self.magnification.setMinimumWidth(36)
         self.presets = [self._preset(number) for number in PRESETS]
+        self.viewing = ViewingBox(session)
         self._lay_out()
         self.slides.activated.connect(self._on_slide_chosen)
         self.ask_scale.returnPressed.connect(self._on_scale_typed)
@@ -63,6 +65,7 @@ class Header(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(row("H&E", self.slides))
         layout.addWidget(row(self.scale, self.ask_scale, 1, self.magnification, *self.presets))
+        layout.addWidget(self.viewing)
 
     def _preset(self, number: int) -> QWidget:
         button = tool_button(f"{number}", f"Look at {number}×")

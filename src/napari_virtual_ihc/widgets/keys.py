@@ -61,16 +61,17 @@ KEYS: tuple[Key, ...] = (
     Key(",", "next lower magnification", _step(-1)),
     Key("H", "hold: see the H&E alone", _hold_real),
     Key("U", "show or hide the virtual stain", lambda session: toggle_virtual(session.viewer)),
-    Key("N", "show or hide the overview", lambda session: session.canvas.toggle_overview()),
+    Key("N", "show or hide the overview", lambda session: session.panes.toggle_overviews()),
+    Key("J", "side by side, or one picture again", lambda session: session.panes.toggle()),
     Key("W", "live translation on or off", lambda session: session.ask_for_live()),
     Key("K", "translate the view as a region", lambda session: session.ask_for_region()),
 )
 
 
-def bind_keys(session: Session) -> None:
-    """Bind the whole table to the session's viewer."""
+def bind_keys(session: Session, viewer: ViewerModel) -> None:
+    """Bind the whole table to the session's viewer, or to that of one of its panes."""
     for key in KEYS:
-        session.viewer.bind_key(key.key, _bound(session, key.action), overwrite=True)
+        viewer.bind_key(key.key, _bound(session, key.action), overwrite=True)
 
 
 def keys_table() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, Qt, Signal
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QWidget
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QMouseEvent, QPaintEvent
 
 LONG_SIDE = 200
+_WIDEST = 0.4
+"""Of the canvas."""
 _MARGIN = 10
 _SMALLEST = 6.0
 
@@ -34,6 +36,7 @@ class Overview(QWidget):
 
     def __init__(self, canvas: QWidget) -> None:
         super().__init__(canvas)
+        self._whole: QPixmap | None = None
         self._picture: QPixmap | None = None
         self._size_um = (1.0, 1.0)
         self._view = Box(0, 0, 0, 0)
@@ -46,14 +49,8 @@ class Overview(QWidget):
         height, width = rgb.shape[:2]
         pixels = np.ascontiguousarray(rgb)
         image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-        scale = LONG_SIDE / max(size_um)
-        self.resize(max(24, round(size_um[1] * scale)), max(24, round(size_um[0] * scale)))
         self._size_um = size_um
-        self._picture = QPixmap.fromImage(image).scaled(
-            self.size() * self.devicePixelRatio(),
-            Qt.AspectRatioMode.IgnoreAspectRatio,
-            Qt.TransformationMode.SmoothTransformation,
-        )
+        self._whole, self._picture = QPixmap.fromImage(image), None
         self.place()
 
     def set_view(self, box: Box) -> None:
@@ -63,16 +60,17 @@ class Overview(QWidget):
             self.update()
 
     def place(self) -> None:
-        """Move to the bottom right corner of the canvas."""
+        """Move to the bottom right corner of the canvas, smaller where that is narrow."""
         canvas = self.parentWidget()
         if canvas is not None:
+            self._fit(min(LONG_SIDE, _WIDEST * canvas.width(), _WIDEST * canvas.height()))
             self.move(
                 canvas.width() - self.width() - _MARGIN, canvas.height() - self.height() - _MARGIN
             )
 
     def has_picture(self) -> bool:
         """Whether there is a slide to show."""
-        return self._picture is not None
+        return self._whole is not None
 
     def rectangle(self) -> QRectF:
         """Return the view's rectangle in widget pixels, never too small to see."""
@@ -106,6 +104,18 @@ class Overview(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Follow the drag."""
         self._look(event)
+
+    def _fit(self, side: float) -> None:
+        """Take ``side`` px for the longer side of the slide."""
+        height, width = (max(24, round(um * side / max(self._size_um))) for um in self._size_um)
+        if self._whole is None or (self._picture and self.size() == QSize(width, height)):
+            return
+        self.resize(width, height)
+        self._picture = self._whole.scaled(
+            self.size() * self.devicePixelRatio(),
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
 
     def _look(self, event: QMouseEvent | None) -> None:
         if event is None or not event.buttons() & Qt.MouseButton.LeftButton:

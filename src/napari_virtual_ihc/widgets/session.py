@@ -22,6 +22,7 @@ from napari_virtual_ihc.widgets.layers import (
     slide_of,
     virtual_of,
 )
+from napari_virtual_ihc.widgets.panes import Panes
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
 from napari_virtual_ihc.widgets.slide_entry import SlideEntry
@@ -49,6 +50,8 @@ class Session(QObject):
     camera_moved = Signal()
     camera_rested = Signal()
     tiles_changed = Signal()
+    layer_connected = Signal(object)
+    """A layer of ours that is connected to its tiles now."""
     layer_removed = Signal(object)
     """A layer of ours that was taken off the viewer."""
     live_toggled = Signal()
@@ -59,6 +62,7 @@ class Session(QObject):
     """Another registration holds than before, or none."""
     problem = Signal(str)
     canvas: CanvasDressing
+    panes: Panes
     services: Services
 
     def __init__(self, viewer: ViewerModel, window: QtViewer) -> None:
@@ -80,7 +84,8 @@ class Session(QObject):
         viewer.layers.events.removed.connect(self._on_layer_removed)
         closing = partial(_close_all, self.services, self.connections, self._entries)
         window.destroyed.connect(closing)
-        bind_keys(self)
+        self.panes = Panes(self, window)
+        bind_keys(self, viewer)
         for layer in viewer.layers:
             self._watch_banner(layer)
             self._adopt(layer)
@@ -243,6 +248,7 @@ class Session(QObject):
         layer: Image = self.viewer.add_image(pyramid.levels, **arguments)
         place_above(self.viewer, entry.layer(), layer)
         self.connections.connect(self.viewer, layer, pyramid, kind)
+        self.layer_connected.emit(layer)
         return layer
 
 

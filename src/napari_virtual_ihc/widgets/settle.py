@@ -44,7 +44,8 @@ def _still_settled(session: Session, filled: bool) -> bool:
     """Draw once more, since it is drawing that asks for what a new view lacks, and look again."""
     from qtpy.QtWidgets import QApplication
 
-    session.canvas.overview.parentWidget().repaint()
+    for dressing in (session.canvas, *(pane.dressing for pane in session.panes.all())):
+        dressing.overview.parentWidget().repaint()
     QApplication.processEvents()
     return _settled(session, filled)
 

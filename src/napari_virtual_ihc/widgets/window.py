@@ -23,7 +23,7 @@ def unproxied(viewer: ViewerModel) -> ViewerModel:
 
 
 def open_windows() -> Iterator[QtViewer]:
-    """Yield the canvas part of every napari window of this process."""
+    """Yield the canvas part of every napari window of this process, without panes inside it."""
     from napari.qt import QtViewer
     from qtpy.QtWidgets import QApplication
 
@@ -32,7 +32,13 @@ def open_windows() -> Iterator[QtViewer]:
     for widget in QApplication.topLevelWidgets():
         if isinstance(widget, QtViewer):
             yield widget
-        yield from widget.findChildren(QtViewer)
+        yield from (one for one in widget.findChildren(QtViewer) if not _inside(one, QtViewer))
+
+
+def _inside(widget: QWidget, kind: type[QWidget]) -> bool:
+    """Whether a widget lies in one of a kind."""
+    parent = widget.parentWidget()
+    return parent is not None and (isinstance(parent, kind) or _inside(parent, kind))
 
 
 def window_of(viewer: ViewerModel) -> QtViewer | None:

@@ -1,0 +1,127 @@
+"""One more canvas in the window, over the same world: a layer of its own, the same camera."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_virtual_ihc.widgets.canvas import CanvasDressing
+from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
+from napari_virtual_ihc.widgets.pane_head import PaneHead
+from napari_virtual_ihc.widgets.twin import Twin
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+
+    from napari_virtual_ihc.widgets.connections import Connections
+    from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+
+
+class Pane(QObject):
+    """A canvas that shows one layer, over the H&E where that layer may have gaps.
+
+    Parameters
+    ----------
+    connections
+        Where the pane's layers are connected to their tiles.
+    """
+
+    moved = Signal(object)
+    """The pane, when its camera moved."""
+
+    def __init__(self, connections: Connections) -> None:
+        from napari.components import ViewerModel
+        from napari.qt import QtViewer
+
+        super().__init__()
+        self.viewer: ViewerModel = ViewerModel()
+        self.window = QtViewer(self.viewer)
+        self.head = PaneHead(closable=True)
+        self.window.widget(0).layout().insertWidget(0, self.head)
+        self.dressing = CanvasDressing(self.viewer, self.window)
+        self.dressing.camera_moved.connect(self._on_moved)
+        self.dressing.camera_rested.connect(self._on_rested)
+        self._connections = connections
+        self._twins: list[Twin] = []
+        self._layer: weakref.ref[Image] | None = None
+        self._base: weakref.ref[Image] | None = None
+
+    @property
+    def layer(self) -> Image | None:
+        """The layer of the window's viewer that is shown here again."""
+        return None if self._layer is None else self._layer()
+
+    def show_layer(self, layer: Image | None, base: Image | None) -> None:
+        """Show ``layer``, over ``base`` where it is virtual or a map; nothing where it is None."""
+        self._layer = None if layer is None else weakref.ref(layer)
+        self._base = None if base is None else weakref.ref(base)
+        self._exchange([self._twin_of(source) for source in over_base(layer, base)])
+
+    def cover(self, layer: Image) -> None:
+        """Show ``layer`` above what is shown, which stays until it is forgotten."""
+        self._layer = weakref.ref(layer)
+        self._twins.append(self._twin_of(layer))
+        self.dressing.label()
+
+    def forget(self, layer: Layer) -> None:
+        """Show a layer no more that is taken off the viewer."""
+        for twin in [one for one in self._twins if one.source() is layer]:
+            self._twins.remove(twin)
+            twin.close()
+        self.dressing.label()
+
+    def show_slide(self, entry: SlideEntry | None) -> None:
+        """Show overview, scale bar and magnification of a slide."""
+        self.dressing.show_slide(entry)
+
+    def follow(self, leader: ViewerModel) -> None:
+        """Look where another viewer looks."""
+        copy_camera(leader, self.viewer)
+
+    def close(self) -> None:
+        """Take the canvas off the window."""
+        self.show_layer(None, None)
+        self.window.setParent(None)
+        self.window.close()
+
+    def _twin_of(self, source: Image) -> Twin:
+        return Twin(self._connections, source, self.viewer, self._renew)
+
+    def _renew(self) -> None:
+        self._exchange([self._twin_of(one) for one in self._sources()])
+
+    def _sources(self) -> list[Image]:
+        found = (twin.source() for twin in self._twins)
+        return [source for source in found if source is not None]
+
+    def _exchange(self, twins: list[Twin]) -> None:
+        """Show these instead of the former ones, which go last, so that nothing is blank."""
+        former, self._twins = self._twins, twins
+        for twin in former:
+            twin.close()
+        self.dressing.label()
+
+    def _on_moved(self) -> None:
+        self._connections.look(self.viewer, moving=True)
+        self.moved.emit(self)
+
+    def _on_rested(self) -> None:
+        self._connections.look(self.viewer, moving=False)
+
+
+def over_base(layer: Image | None, base: Image | None) -> list[Image]:
+    """Return ``layer``, with the H&E under it where it is virtual or a map."""
+    if layer is None:
+        return []
+    has_gaps = virtual_of(layer) is not None or heat_of(layer) is not None
+    return [base, layer] if has_gaps and base is not None and base is not layer else [layer]
+
+
+def copy_camera(leader: ViewerModel, follower: ViewerModel) -> None:
+    """Let one viewer look where another looks."""
+    camera, like = follower.scene.camera, leader.scene.camera
+    camera.center = like.center
+    camera.zoom = like.zoom
