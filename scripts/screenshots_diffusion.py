@@ -26,7 +26,7 @@ from napari_virtual_ihc.widgets.virtual import hide_virtual, show_again
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MODEL, SEEDS = "demo-miu-diff", "3"
+MODEL, SEEDS = "demo-miu-diff", "spread over 3 seeds"
 PLACE = 690.0, 850.0
 MAGNIFICATION = 40
 STEP = 8
@@ -59,7 +59,7 @@ class Pictures:
         self._settle()
         self._window("diffusion-window")
         self._pair()
-        page.spread.set_seeds(SEEDS)
+        page.trust.choose(SEEDS)
         self._wait_for(lambda: self._shown.session.canvas.legend.isVisible())
         self._settle()
         self._window("diffusion-spread")

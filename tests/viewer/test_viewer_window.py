@@ -256,15 +256,22 @@ def test_a_region_of_a_diffusion_tells_step_and_time_left(window: Viewer, page: 
     translate.regions.cancel()
 
 
-def test_the_spread_over_seeds_is_a_map_with_a_legend(window: Viewer, page: Page) -> None:
+def test_a_map_of_trust_is_a_layer_with_a_legend(window: Viewer, page: Page) -> None:
     session, translate = page(painted_slide(), FakePrepare())
     look_at(window, 500.0, 500.0, 20)
     assert wait_until_settled(session, 20)
-    assert not translate.view.choices["spread"].isEnabled()
+    offered = translate.state.trusts
+    assert offered == ("off", "jitter", "unfamiliar input", "against other", "against noisy")
+    translate.view.setting_changed.emit("trust", "unfamiliar input")
+    assert _spin_until(lambda: "does not state" in translate.state.error)
+    assert translate.state.trust == "off"
+    translate.view.setting_changed.emit("trust", "against noisy")
+    assert _spin_until(lambda: bool(_heats(window)))
     translate.translation.set_model("noisy")
     assert wait_until_settled(session, 20)
-    assert translate.view.choices["spread"].isEnabled()
-    translate.view.setting_changed.emit("spread", "3")
+    assert translate.view.choices["trust"].currentText() == "off"
+    assert _spin_until(lambda: not _heats(window))
+    translate.view.setting_changed.emit("trust", "spread over 3 seeds")
     assert _spin_until(lambda: bool(_heats(window)))
     assert wait_until_settled(session, 20)
     layer, legend = _heats(window)[0], session.canvas.legend

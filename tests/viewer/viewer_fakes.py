@@ -17,12 +17,13 @@ from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
 from napari_virtual_ihc.translation.spread import Spread
-from napari_virtual_ihc.widgets.prepare import Choices, Prepared
+from napari_virtual_ihc.widgets.prepare import Choices, Prepared, one_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from napari_virtual_ihc.slides.source import Pixels as SourcePixels
+    from napari_virtual_ihc.tiles.cache import TileCache
     from napari_virtual_ihc.widgets.work import Progress
 
 
@@ -146,16 +147,18 @@ class FakePrepare:
             raise ModelError(self.error)
         slide.fingerprint  # noqa: B018 read here, not in the window
         producer = FakeProducer(slide, self.models[model])
-        card = fake_card(model)
-        if card.name != "noisy":
-            return Prepared(producer, card, "cpu · fake", {"model": model})
         other = FakeProducer(slide, FakeModel(colour=1))
+
+        def trust(choice: str, cache: TileCache) -> Spread:
+            if choice == "unfamiliar input":
+                raise ModelError("The card does not state its colours.")
+            return Spread([producer, other], choice.capitalize(), cache)
+
+        provenance = {"model": model}
+        steps = (lambda: (3, 20)) if model == "noisy" else one_pass
         return Prepared(
-            producer, card, "cpu · fake", {"model": model}, steps=lambda: (3, 20),
-            spread=lambda seeds, cache: Spread(
-                [producer, other], f"Spread over {seeds} seeds", cache
-            ),
-        )  # fmt: skip
+            producer, fake_card(model), "cpu · fake", provenance, steps=steps, trust=trust
+        )
 
 
 def fake_card(name: str) -> ModelCard:

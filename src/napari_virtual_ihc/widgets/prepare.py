@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.tiles.cache import TileCache
     from napari_virtual_ihc.tiles.producer import TileProducer
     from napari_virtual_ihc.translation.sampling import Sampling
-    from napari_virtual_ihc.translation.spread import Spread
-    from napari_virtual_ihc.translation.translator import Translator
+    from napari_virtual_ihc.widgets.trust_making import TrustMap
     from napari_virtual_ihc.widgets.work import Progress
 
 _TITLES = {
@@ -77,8 +76,8 @@ class Prepared:
         What the user should hear of the run, such as a change of device; grows as it happens.
     steps
         Tells steps done of the tile being made and in all, where a tile takes many.
-    spread
-        Makes the spread over so many seeds, ready; None for models that draw no noise.
+    trust
+        Makes a map of trust by its name, see `trust_model`; None where there are none.
     """
 
     producer: TileProducer
@@ -87,7 +86,7 @@ class Prepared:
     provenance: dict[str, Any] = field(default_factory=dict)
     notices: Sequence[str] = ()
     steps: Callable[[], tuple[int, int] | None] = one_pass
-    spread: Callable[[int, TileCache], Spread] | None = None
+    trust: Callable[[str, TileCache], TrustMap] | None = None
 
 
 class Prepare(Protocol):
@@ -113,6 +112,7 @@ class PrepareTranslator:
     def __call__(self, slide: Slide, model: str, choices: Choices, progress: Progress) -> Prepared:
         """See :class:`Prepare`."""
         from napari_virtual_ihc.translation.translator import Translator
+        from napari_virtual_ihc.widgets.trust_making import TrustMaps
 
         progress("Loading the model")
         loaded = self._library.get(model)
@@ -129,14 +129,5 @@ class PrepareTranslator:
             translator.provenance(),
             translator.notices,
             translator.steps,
-            partial(_spread_of, translator) if translator.facts.sampled else None,
+            TrustMaps(translator, self._library, choices),
         )
-
-
-def _spread_of(translator: Translator, seeds: int, cache: TileCache) -> Spread:
-    """Return the spread over seeds."""
-    from napari_virtual_ihc.translation.spread import Spread, over_seeds
-
-    device = translator.choice.device
-    producers = [Courteous(one, device) for one in over_seeds(translator, seeds)]
-    return Spread(producers, f"Spread over {seeds} seeds", cache)

@@ -12,10 +12,11 @@ from napari_virtual_ihc.widgets.export import Export
 from napari_virtual_ihc.widgets.preferences import load_preferences
 from napari_virtual_ihc.widgets.prepare import Prepare, PrepareTranslator
 from napari_virtual_ihc.widgets.regions import Regions
-from napari_virtual_ihc.widgets.spread import SpreadLayer
 from napari_virtual_ihc.widgets.translate_control import Translation
 from napari_virtual_ihc.widgets.translate_model import TranslateState
 from napari_virtual_ihc.widgets.translate_page import TranslatePage
+from napari_virtual_ihc.widgets.trust import TrustLayer
+from napari_virtual_ihc.widgets.trust_model import comparable_models
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class TranslateController(QObject):
         self._offer_models(self._library.list(), preferences.model)
         prepare = prepare or PrepareTranslator(self._library)
         self.translation = Translation(session, prepare, self.state)
-        self.spread = SpreadLayer(self.translation)
+        self.trust = TrustLayer(self.translation, self._others)
         self.regions = Regions(self.translation)
         self.export = Export(self.translation, self._library)
         session.models_changed.connect(self._on_models_changed)
@@ -66,7 +67,7 @@ class TranslateController(QObject):
         if self._listing is not None:
             self._listing.cancel()
         self.regions.close()
-        self.spread.close()
+        self.trust.close()
         self.export.cancel()
         self.translation.close()
 
@@ -88,13 +89,18 @@ class TranslateController(QObject):
         """Offer the models that translate; choose the wanted one, else the first."""
         cards = {entry.name: entry.card for entry in entries if entry.card is not None}
         usable = {name: card for name, card in cards.items() if card.kind in _TRANSLATE}
+        self._usable = usable
         titles = [f"{name} · {card.marker} · {card.tissue}" for name, card in usable.items()]
         self.state.model = wanted if wanted in usable else next(iter(usable), "")
         self.view.set_models(list(usable), titles)
 
+    def _others(self, model: str) -> list[str]:
+        """Return the models that a model can be compared with."""
+        return comparable_models(model, self._usable)
+
     def _on_setting_changed(self, name: str, value: str) -> None:
-        if name == "spread":
-            self.spread.set_seeds(value)
+        if name == "trust":
+            self.trust.choose(value)
         else:
             self.translation.set_choice(name, value)
 

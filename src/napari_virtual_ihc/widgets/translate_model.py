@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from psygnal import SignalGroupDescriptor
 
+from napari_virtual_ihc.widgets.trust_model import OFF
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -63,8 +65,8 @@ class TranslateState:
         What was done, such as an export that is written.
     runs_on
         Device, backend and precision in use.
-    spread
-        Over how many seeds the spread is shown, or ``off``.
+    trust, trusts
+        Which map of trust is shown, or ``off``, and which there are.
     stepwise
         Whether the model in use is a diffusion, whose tiles take many steps.
     """
@@ -79,7 +81,8 @@ class TranslateState:
     precision: str = "auto"
     statistics: str = "slide"
     steps: str = "model"
-    spread: str = "off"
+    trust: str = OFF
+    trusts: tuple[str, ...] = (OFF,)
     stepwise: bool = False
     live: bool = True
     fill: bool = False

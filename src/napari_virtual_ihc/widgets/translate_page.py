@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -38,6 +39,7 @@ from napari_virtual_ihc.widgets.translate_model import (
     progress_text,
     runs_on_text,
 )
+from napari_virtual_ihc.widgets.trust_model import OFF, TIP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,9 +50,9 @@ CHOICES = {
     "precision": ("auto", "fp32", "bf16"),
     "statistics": ("slide", "tile", "dense"),
     "steps": ("model", "10", "20", "50", "300"),
-    "spread": ("off", "3", "5", "10"),
+    "trust": (OFF,),
 }
-_OF_DIFFUSIONS = ("steps", "spread")
+_OF_DIFFUSIONS = ("steps",)
 _BY_CONTENTS_LENGTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 _TIPS = {
     "device": "Where the model runs; auto takes what this machine does best",
@@ -59,8 +61,7 @@ _TIPS = {
     "statistics": "slide: measured once over the whole slide, no seams (default); tile: as the "
     "papers test, seams possible; dense: interpolated between anchors",
     "steps": "Steps of a diffusion; model: as its card says. Fewer are quicker and less sure",
-    "spread": "Over so many seeds of a diffusion: where it would stain otherwise had the noise "
-    "been other; takes as many times as long",
+    "trust": TIP,
 }
 
 
@@ -242,6 +243,7 @@ class TranslatePage(QWidget):
 
     def _show_settings(self, state: TranslateState) -> None:
         self.settings.setText(runs_on_text(state))
+        _offer(self.choices["trust"], state.trusts)
         for name, box in self.choices.items():
             box.setCurrentText(getattr(state, name))
         for name in _OF_DIFFUSIONS:
@@ -264,8 +266,15 @@ def _set_checked(switch: QAbstractButton, value: bool) -> None:
     switch.blockSignals(False)
 
 
+def _offer(box: QComboBox, words: Sequence[str]) -> None:
+    """Offer these words, unless it does already."""
+    if [box.itemText(index) for index in range(box.count())] != list(words):
+        box.clear()
+        box.addItems(list(words))
+
+
 def _chooser(name: str) -> QComboBox:
     box = QComboBox()
     box.addItems(CHOICES[name])
-    box.setToolTip(_TIPS[name])
+    box.setToolTip(f"<p>{escape(_TIPS[name])}</p>")
     return box

@@ -1,4 +1,4 @@
-"""The spread over seeds as a layer: where another draw of the noise would stain otherwise."""
+"""The map of trust as a layer: where the virtual stain should not be relied on."""
 
 from __future__ import annotations
 
@@ -10,41 +10,45 @@ from qtpy.QtCore import QObject
 from napari_virtual_ihc.tiles.pyramid import TilePyramid
 from napari_virtual_ihc.widgets.layers import HeatInfo
 from napari_virtual_ihc.widgets.services import MODELS
+from napari_virtual_ihc.widgets.trust_model import OFF, choices
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from napari.layers import Image
 
-    from napari_virtual_ihc.translation.spread import Spread
     from napari_virtual_ihc.widgets.translate_control import Shown, Translation
+    from napari_virtual_ihc.widgets.trust_making import TrustMap
 
-OFF = "off"
 _OVERVIEW_PX = 256
 
 
-class SpreadLayer(QObject):
-    """Keeps a map of the spread over the virtual layer, where the model is a diffusion.
+class TrustLayer(QObject):
+    """Keeps a map of trust over the virtual layer.
 
     Parameters
     ----------
     translation
-        Whose virtual layer it judges; its state says over how many seeds.
+        Whose virtual layer it judges; its state says by which map.
+    others
+        Returns the models that a model can be compared with, by name.
     """
 
-    def __init__(self, translation: Translation) -> None:
+    def __init__(self, translation: Translation, others: Callable[[str], Sequence[str]]) -> None:
         super().__init__()
-        self._translation = translation
+        self._translation, self._others = translation, others
         self._session = translation.session
         self._state = translation.state
         self._layer: Image | None = None
-        self._work: Work[Spread] | None = None
+        self._work: Work[TrustMap] | None = None
         translation.shown_changed.connect(self._restart)
         self._session.layer_removed.connect(self._on_layer_removed)
         self._state.events.live.connect(self._on_live)
 
-    def set_seeds(self, seeds: str) -> None:
-        """Show the spread over so many seeds, or ``off``."""
-        self._state.spread = seeds
+    def choose(self, choice: str) -> None:
+        """Show this map, or ``off``."""
+        self._state.trust = choice
         self._restart()
 
     def close(self) -> None:
@@ -57,14 +61,30 @@ class SpreadLayer(QObject):
     def _restart(self) -> None:
         self._remove()
         shown = self._translation.shown
-        if self._state.spread == OFF or shown is None or shown.prepared.spread is None:
+        self._offer(shown)
+        choice, cache = self._state.trust, self._session.services.cache
+        if choice == OFF or shown is None or shown.prepared.trust is None:
             return
-        count, cache = int(self._state.spread), self._session.services.cache
-        make = shown.prepared.spread
-        self._work = Work(lambda _progress: make(count, cache), "prepares a spread")
+        make = shown.prepared.trust
+        self._work = Work(lambda _progress: make(choice, cache), "prepares a map of trust")
         self._work.finished.connect(partial(self._on_made, shown))
-        self._work.failed.connect(self._session.problem)
+        self._work.failed.connect(self._on_failed)
         self._work.start()
+
+    def _offer(self, shown: Shown | None) -> None:
+        """Offer the maps there are of what is shown; what there is not is off."""
+        offered: tuple[str, ...] = (OFF,)
+        if shown is not None and shown.prepared.trust is not None:
+            stepwise = shown.prepared.card.kind == "diffusion"
+            offered = choices(stepwise, self._others(shown.wish.model))
+        with self._state.events.paused():
+            self._state.trusts = offered
+            if shown is not None and self._state.trust not in offered:
+                self._state.trust = OFF
+
+    def _on_failed(self, sentence: str) -> None:
+        self._state.trust = OFF
+        self._session.problem.emit(sentence)
 
     def _remove(self) -> None:
         if self._work is not None:
@@ -74,17 +94,17 @@ class SpreadLayer(QObject):
             layer, self._layer = self._layer, None
             self._session.viewer.layers.remove(layer)
 
-    def _on_made(self, shown: Shown, spread: Spread) -> None:
+    def _on_made(self, shown: Shown, made: TrustMap) -> None:
         if self._translation.shown is not shown:
             return
         services = self._session.services
         pyramid = TilePyramid(
-            spread, services.service(MODELS), services.cache, overview_px=_OVERVIEW_PX
+            made, services.service(MODELS), services.cache, overview_px=_OVERVIEW_PX
         )
         pyramid.held = not self._state.live
         slide = shown.wish.slide.fingerprint
-        info = HeatInfo(spread.scale, slide, shown.prepared.provenance)
-        name = f"{spread.label} · {shown.prepared.card.name}"
+        info = HeatInfo(made.scale, slide, shown.prepared.provenance)
+        name = f"{made.label} · {shown.prepared.card.name}"
         self._layer = self._session.add_heat(shown.wish.entry, pyramid, info, name)
 
     def _on_live(self, on: bool) -> None:
@@ -99,4 +119,4 @@ class SpreadLayer(QObject):
     def _on_layer_removed(self, layer: object) -> None:
         if layer is self._layer:
             self._layer = None
-            self._state.spread = OFF
+            self._state.trust = OFF
