@@ -5,8 +5,9 @@ import pytest
 from comparison_scenes import slide_of
 
 from napari_virtual_ihc.comparison.agreement import agreements, totals
-from napari_virtual_ihc.comparison.pairing import Box, require_aligned, score_pair
+from napari_virtual_ihc.comparison.pairing import PairScorer, require_aligned, score_pair
 from napari_virtual_ihc.comparison.scorer import Place, Scorer, estimated
+from napari_virtual_ihc.comparison.squares import Box
 from napari_virtual_ihc.comparison.tally import MEASURES, Tally
 from napari_virtual_ihc.errors import DataError
 from napari_virtual_ihc.slides.phantom import Phantom
@@ -72,6 +73,21 @@ def test_coarse_squares_begin_on_their_own_lattice() -> None:
                                            [15 + 16 + 20 + 21, 17 + 18 + 22 + 23]]  # fmt: skip
     with pytest.raises(ValueError, match="no multiple"):
         tally.coarse(250.0)
+
+
+def test_blocks_are_scored_once_and_an_outline_takes_whole_squares() -> None:
+    slides = slide_of(brown(noise(1)), MPP), slide_of(brown(noise(2)), MPP)
+    scored: list[tuple[int, int]] = []
+    scorer = PairScorer(*slides, Scorer(cells="none"), MPP)
+    whole = scorer.tally()
+    part = scorer.tally(Box(0, 0, 300, 300), lambda *done: scored.append(done))
+    assert scored[-1] == (1, 1)
+    assert np.array_equal(part.real.sums, whole.real.sums[:6, :6])
+    triangle = np.array([(0.0, 0.0), (301.0, 0.0), (0.0, 301.0)])
+    inside = scorer.tally(Box(0, 0, 300, 300), outline=triangle).real.of("inside") > 0
+    assert inside.tolist() == [[x < 5 - y for x in range(6)] for y in range(6)]
+    with pytest.raises(DataError, match="outline"):
+        scorer.tally(Box(0, 0, 300, 300), outline=triangle / 50)
 
 
 def test_agreement_of_every_size_of_square() -> None:

@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp, say
-from napari_virtual_ihc.errors import UsageError
 
 if TYPE_CHECKING:
-    from napari_virtual_ihc.comparison.pairing import Box
-    from napari_virtual_ihc.comparison.scorer import Scorer
+    from napari_virtual_ihc.comparison.squares import Box
     from napari_virtual_ihc.slides.slide import Slide
-
-_CELLS = ("auto", "nuclei", "membranes", "none")
-_MPP = 0.5
 
 
 def compare(
@@ -39,6 +34,7 @@ def compare(
 ) -> int:
     """Score both alike, square by square, and write how far they agree. Research use only."""
     from napari_virtual_ihc.comparison.agreement import agreements
+    from napari_virtual_ihc.comparison.asking import scale_for, scorer_for
     from napari_virtual_ihc.comparison.gate import ComparableTissue, SlidePair, layout_for
     from napari_virtual_ihc.comparison.pairing import require_aligned, score_pair
     from napari_virtual_ihc.comparison.report import facts
@@ -50,8 +46,8 @@ def compare(
     first, moving = open_slide(virtual, mpp_virtual), open_slide(real, mpp_real)
     second = _registered(moving, registration)
     require_aligned(first, second)
-    scale = max(_MPP, first.require_mpp(), second.require_mpp())
-    scorer = _scorer(cells, vectors, scale, moving)
+    scale = scale_for(first, second)
+    scorer = scorer_for(cells, vectors, scale, moving)
     pair = SlidePair(first, second, "ihc", layout_for(first, second))
     with progress("Blocks") as bar:
         tally = score_pair(
@@ -79,24 +75,6 @@ def _registered(real: Slide, folder: Path | None) -> Slide:
     return warp(load(folder), real)
 
 
-def _scorer(cells: str, vectors: str, mpp: float, real: Slide) -> Scorer:
-    from napari_virtual_ihc.comparison.scorer import COARSEST_CELLS, Scorer, estimated
-    from napari_virtual_ihc.stains.dab import DEFAULT_DAB
-
-    if cells not in _CELLS or vectors not in ("published", "estimated"):
-        raise UsageError(
-            "--cells is auto, nuclei, membranes or none; --vectors is published or estimated."
-        )
-    if mpp > COARSEST_CELLS and cells in ("nuclei", "membranes"):
-        raise UsageError(
-            f"Cells cannot be told at {mpp:g} µm/px, only up to {COARSEST_CELLS:g}; use "
-            "--cells none."
-        )
-    dab = DEFAULT_DAB if vectors == "published" else estimated(real.thumbnail(2048)[0])
-    fine = "nuclei" if mpp <= COARSEST_CELLS else "none"
-    return Scorer(dab, {"auto": fine}.get(cells, cells))  # type: ignore[arg-type]
-
-
 def _write(out: Path, told: dict[str, Any], found: Any, protocol: str) -> None:
     from napari_virtual_ihc.comparison.report import html
     from napari_virtual_ihc.comparison.table import agreement_csv, squares_csv
@@ -121,7 +99,7 @@ def _shown(told: dict[str, Any], as_json: bool) -> dict[str, Any]:
 
 
 def _box(text: str) -> Box | None:
-    from napari_virtual_ihc.comparison.pairing import Box
+    from napari_virtual_ihc.comparison.squares import Box
 
     found = region_box(text)
     return None if found is None else Box(*found)

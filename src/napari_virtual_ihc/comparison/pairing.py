@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import math
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from napari_virtual_ihc.comparison.scorer import Place, Scorer
-from napari_virtual_ihc.comparison.tally import ATOM_UM, FIELDS, Tally
+from napari_virtual_ihc.comparison.squares import (
+    BLOCK_ATOMS,
+    Box,
+    Squares,
+    area_of,
+    blocks_of,
+    enclosed,
+    squares_of,
+    window_of,
+)
+from napari_virtual_ihc.comparison.tally import FIELDS, Tally
 from napari_virtual_ihc.errors import DataError
 from napari_virtual_ihc.stains.tissue import tissue_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from napari_virtual_ihc.comparison.scorer import Scorer
     from napari_virtual_ihc.slides.slide import Slide
 
-_BLOCK_ATOMS = 10
-_LEAST_GLASS = 4.0
+    Sums = NDArray[np.float64]
 
-
-class Box(NamedTuple):
-    """A region of a slide in µm: top, left, height and width."""
-
-    y: float
-    x: float
-    h: float
-    w: float
+_REMEMBERED = 2000
+_LAYOUT = (*FIELDS, *FIELDS, "both", "tissue")
+"""Of a square: sums of both slides, area positive in both, tissue of both before the gate."""
 
 
 class Gate(Protocol):
@@ -100,10 +104,7 @@ def score_pair(
     gate: Gate | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PairTally:
-    """Score two aligned slides over the tissue that both have.
-
-    Slides are read in blocks of 500 µm anchored to the corner, with the margin cells need, so
-    that a region's numbers do not depend on what else is scored.
+    """Score two aligned slides over the tissue that both have; see `PairScorer`.
 
     Parameters
     ----------
@@ -114,77 +115,115 @@ def score_pair(
     gate
         Where the slides can be compared; everywhere by default.
     """
-    squares = _squares(virtual, box)
-    top, left, rows, columns = squares
-    tallies = [np.zeros((rows, columns, len(FIELDS))) for _ in range(2)]
-    both, tissue = np.zeros((rows, columns)), 0.0
-    blocks = list(_blocks(squares))
-    for done, block in enumerate(blocks, 1):
-        one = _score_block((virtual, real), scorer, mpp, block, gate)
-        here = np.s_[block[0] - top :, block[1] - left :]
-        for whole, part in zip((*tallies, both), one[:3], strict=True):
-            whole[here][: block[2], : block[3]] = part
-        tissue += one[3]
-        if progress is not None:
-            progress(done, len(blocks))
-    where = "tissue of both" + (f", {gate.name}" if gate else "")
-    virtual_tally, real_tally = (Tally(sums, top, left) for sums in tallies)
-    protocol = f"{scorer.protocol}; read at {mpp:g} µm/px; {where}"
-    return PairTally(virtual_tally, real_tally, both, tissue, protocol)
+    return PairScorer(virtual, real, scorer, mpp, gate).tally(box, progress)
 
 
-def _squares(slide: Slide, box: Box | None) -> tuple[int, int, int, int]:
-    height, width = slide.size_um
-    y, x, h, w = box or Box(0.0, 0.0, height, width)
-    top, left = (max(0, math.ceil(start / ATOM_UM - 1e-9)) for start in (y, x))
-    bottom = math.floor(min(y + h, height) / ATOM_UM + 1e-9)
-    right = math.floor(min(x + w, width) / ATOM_UM + 1e-9)
-    if bottom <= top or right <= left:
-        raise DataError(f"{slide.name}: the region holds no square of {ATOM_UM:g} µm.")
-    return top, left, bottom - top, right - left
+class PairScorer:
+    """Scores two aligned slides over the tissue that both have, and remembers what it scored.
 
+    Slides are read in blocks of 500 µm anchored to the corner, with the margin cells need, so
+    that a region's numbers do not depend on what else is scored.
 
-def _blocks(squares: tuple[int, int, int, int]) -> Iterator[tuple[int, int, int, int]]:
-    """Yield parts that lie on the lattice of 500 µm."""
-    top, left, rows, columns = squares
-    for row in range(top // _BLOCK_ATOMS * _BLOCK_ATOMS, top + rows, _BLOCK_ATOMS):
-        for column in range(left // _BLOCK_ATOMS * _BLOCK_ATOMS, left + columns, _BLOCK_ATOMS):
-            y, x = max(row, top), max(column, left)
-            yield (
-                y, x, min(row + _BLOCK_ATOMS, top + rows) - y,
-                min(column + _BLOCK_ATOMS, left + columns) - x,
-            )  # fmt: skip
-
-
-def _score_block(
-    slides: tuple[Slide, Slide], scorer: Scorer, mpp: float, block: tuple[int, int, int, int],
-    gate: Gate | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:  # fmt: skip
-    place, h, w = _window(block, scorer, mpp)
-    views = [s.region(place.row * mpp, place.column * mpp, h, w, mpp) for s in slides]
-    inside = views[0].valid & views[1].valid
-    for slide, view in zip(slides, views, strict=True):
-        inside &= tissue_mask(view.pixels, mpp, slide.background)
-    atoms = place.pixels(h, w)
-    tissue = float((inside & (atoms >= 0)).sum()) * mpp**2
-    if gate is not None:
-        inside &= gate.inside(place.row, place.column, h, w, mpp)
-    first, second = (scorer.tally(view.pixels, inside, place) for view in views)
-    positive = [scorer.positive(view.pixels) for view in views]
-    common = atoms[inside & positive[0] & positive[1] & (atoms >= 0)]
-    both = np.bincount(common, minlength=block[2] * block[3]).reshape(block[2:])
-    return first.sums, second.sums, both.astype(np.float64) * mpp**2, tissue
-
-
-def _window(block: tuple[int, int, int, int], scorer: Scorer, mpp: float) -> tuple[Place, int, int]:
-    """Return the pixels that a block's squares need, on the slide's grid at ``mpp``.
-
-    The block of the whole lattice is read even where a region cuts it, so that nuclei are the same.
+    Parameters
+    ----------
+    virtual, real, scorer, mpp, gate
+        See `score_pair`.
     """
-    around = math.ceil((scorer.reach_um + _LEAST_GLASS) / mpp)
-    row, column = (_BLOCK_ATOMS * (start // _BLOCK_ATOMS) for start in block[:2])
-    side = _BLOCK_ATOMS * ATOM_UM / mpp
-    ends = [(start * ATOM_UM / mpp, start * ATOM_UM / mpp + side) for start in (row, column)]
-    (top, bottom), (left, right) = ((math.floor(a), math.ceil(b)) for a, b in ends)
-    place = Place(top - around, left - around, mpp, block)
-    return place, bottom - top + 2 * around, right - left + 2 * around
+
+    def __init__(
+        self, virtual: Slide, real: Slide, scorer: Scorer, mpp: float, gate: Gate | None = None
+    ) -> None:
+        self._slides, self._scorer, self._mpp, self._gate = (virtual, real), scorer, mpp, gate
+        self._whole = squares_of(virtual, None)
+        self._known: OrderedDict[tuple[int, int], Sums] = OrderedDict()
+
+    @property
+    def protocol(self) -> str:
+        """How it measures, and inside what."""
+        where = "tissue of both" + (f", {self._gate.name}" if self._gate else "")
+        return f"{self._scorer.protocol}; read at {self._mpp:g} µm/px; {where}"
+
+    def forget(self) -> None:
+        """Read everything anew from now on."""
+        self._known.clear()
+
+    def tally(
+        self,
+        box: Box | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        outline: NDArray[np.float64] | None = None,
+    ) -> PairTally:
+        """Return the sums of the squares of a region, or of the slide.
+
+        Parameters
+        ----------
+        box
+            See `score_pair`.
+        progress
+            Called before each block and at the end; what it raises ends the work.
+        outline
+            Corners (n, 2) of a polygon, (y, x) in µm: only squares wholly inside it count.
+
+        Raises
+        ------
+        DataError
+            If the region holds no square.
+        """
+        squares = squares_of(self._slides[0], box)
+        top, left, rows, columns = squares
+        whole = np.zeros((rows, columns, len(_LAYOUT)))
+        blocks = list(blocks_of(squares))
+        for done, block in enumerate(blocks):
+            if progress is not None:
+                progress(done, len(blocks))
+            here = np.s_[block[0] - top :, block[1] - left :]
+            whole[here][: block[2], : block[3]] = self._part(block)
+        if progress is not None:
+            progress(len(blocks), len(blocks))
+        if outline is not None:
+            whole[~enclosed(squares, outline)] = 0
+        return _tally_of(whole, top, left, self.protocol)
+
+    def _part(self, block: Squares) -> Sums:
+        """Return the sums of a part of a block of the lattice."""
+        key = block[0] // BLOCK_ATOMS, block[1] // BLOCK_ATOMS
+        if key not in self._known:
+            self._known[key] = self._score(self._lattice(key))
+        self._known.move_to_end(key)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        row, column = (start % BLOCK_ATOMS for start in block[:2])
+        return self._known[key][row : row + block[2], column : column + block[3]]
+
+    def _lattice(self, key: tuple[int, int]) -> Squares:
+        """Return a whole block, as far as the slide has squares."""
+        y, x = (index * BLOCK_ATOMS for index in key)
+        rows, columns = (
+            min(BLOCK_ATOMS, end - start)
+            for start, end in zip((y, x), self._whole[2:], strict=True)
+        )
+        return y, x, rows, columns
+
+    def _score(self, block: Squares) -> Sums:
+        scorer, mpp = self._scorer, self._mpp
+        place, h, w = window_of(block, scorer, mpp)
+        y, x = place.row * mpp, place.column * mpp
+        views = [slide.region(y, x, h, w, mpp) for slide in self._slides]
+        inside = views[0].valid & views[1].valid
+        for slide, view in zip(self._slides, views, strict=True):
+            inside &= tissue_mask(view.pixels, mpp, slide.background)
+        tissue = area_of(inside, place)
+        if self._gate is not None:
+            inside &= self._gate.inside(place.row, place.column, h, w, mpp)
+        first, second = (scorer.tally(view.pixels, inside, place).sums for view in views)
+        positive = [scorer.positive(view.pixels) for view in views]
+        both = area_of(inside & positive[0] & positive[1], place)
+        return np.concatenate([first, second, both[..., None], tissue[..., None]], axis=-1)
+
+
+def _tally_of(whole: Sums, top: int, left: int, protocol: str) -> PairTally:
+    fields = len(FIELDS)
+    virtual, real = (
+        Tally(part, top, left) for part in (whole[..., :fields], whole[..., fields:-2])
+    )
+    return PairTally(virtual, real, whole[..., -2], float(whole[..., -1].sum()), protocol)

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.agreement import totals
+from napari_virtual_ihc.comparison.drawing import svg
 from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scatter
 from napari_virtual_ihc.comparison.tally import MEASURES
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY, stamp
@@ -91,7 +92,7 @@ def _plots(found: Sequence[Paired]) -> str:
     if not areas:
         return "<p>No tissue to measure.</p>"
     shown = min(areas, key=lambda one: abs(one.square_um - _PLOTTED_AT))
-    return scatter(shown) + bland_altman(shown) + against_size(areas)
+    return "".join(map(svg, (scatter(shown), bland_altman(shown), against_size(areas))))
 
 
 def _region(region: Mapping[str, Mapping[str, float | None]]) -> str:

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
+from napari_virtual_ihc.widgets.compare_regions import VIEW
+
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.compare_sides import Sides
+    from napari_virtual_ihc.widgets.measuring import Answer
 
 NO_REGISTRATION = (
     "Lay a real IHC slide onto the H&E first, on the Align page; then the two are compared here."
 )
+NO_VIRTUAL = "Numbers need a virtual IHC: switch on live translation on the Translate page."
+MOST_LIVE_MM2 = 2.0
+TOO_LARGE = f"Zoom in to under {MOST_LIVE_MM2:g} mm² for numbers of the view, or press Measure."
 
 
 @dataclass
@@ -23,11 +29,41 @@ class CompareState:
     ----------
     pair
         Which slides lie on each other; empty where none do.
+    virtual
+        Whether there is a virtual IHC to measure.
+    where, cells, vectors
+        What is to be measured, and how.
+    live
+        Whether the view is measured whenever it rests.
+    measure
+        Whose agreement is shown.
+    activity, done, total
+        What is going on, and how far it is; empty where nothing is.
+    answer
+        What was measured last.
+    view_answer, view_note
+        The same of the view; why it has none.
+    error, notice
+        What failed; what was done.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     pair: str = ""
+    virtual: bool = False
+    where: str = VIEW
+    cells: str = "auto"
+    vectors: str = "published"
+    live: bool = True
+    measure: str = "dab_area"
+    activity: str = ""
+    done: int = 0
+    total: int = 0
+    answer: Answer | None = None
+    view_answer: Answer | None = None
+    view_note: str = ""
+    error: str = ""
+    notice: str = ""
 
 
 def pair_line(sides: Sides | None) -> str:
@@ -36,6 +72,13 @@ def pair_line(sides: Sides | None) -> str:
         return ""
     virtual = "no virtual layer" if sides.virtual is None else _virtual(sides)
     return f"{sides.aligned.moving.name} on {sides.aligned.fixed.name} · {virtual}"
+
+
+def progress_line(state: CompareState) -> str:
+    """Return the line beside the bar."""
+    if not state.activity:
+        return ""
+    return f"{state.activity}…" + (f" {state.done} of {state.total}" if state.total else "")
 
 
 def _virtual(sides: Sides) -> str:

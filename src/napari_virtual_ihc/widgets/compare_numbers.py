@@ -1,0 +1,168 @@
+"""What the Compare page measures: a region when asked, and the view whenever it rests."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.widgets.compare_model import MOST_LIVE_MM2, NO_VIRTUAL, TOO_LARGE
+from napari_virtual_ihc.widgets.compare_regions import in_view, region_of
+from napari_virtual_ihc.widgets.measuring import Measurer
+from napari_virtual_ihc.widgets.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_virtual_ihc.widgets.compare_model import CompareState
+    from napari_virtual_ihc.widgets.compare_sides import SidesWatch
+    from napari_virtual_ihc.widgets.measuring import Answer
+    from napari_virtual_ihc.widgets.session import Session
+
+_LIVE_SQUARES = (50.0,)
+_UM2_PER_MM2 = 1e6
+
+
+class Numbers(QObject):
+    """Measures virtual against real, away from the window.
+
+    Parameters
+    ----------
+    session, watch
+        The window, and what can be compared in it.
+    state
+        What the page shows; its answers and activity are written here only.
+    seen
+        Whether the page is on screen: nobody reads numbers of the view otherwise.
+    """
+
+    measured = Signal()
+    """A region was measured."""
+
+    def __init__(
+        self, session: Session, watch: SidesWatch, state: CompareState, seen: Callable[[], bool]
+    ) -> None:
+        super().__init__()
+        self._session, self._watch, self._state, self._seen = session, watch, state, seen
+        self._measurer: Measurer | None = None
+        self._work: Work[Answer] | None = None
+        self._live: Work[Answer] | None = None
+        watch.changed.connect(self._on_sides_changed)
+        session.camera_moved.connect(self._stop_live)
+        session.camera_rested.connect(self.look)
+
+    def measure(self) -> None:
+        """Measure the region that the page names."""
+        measurer, sides, state = self._ready(), self._watch.sides, self._state
+        state.error, state.notice = "", ""
+        if measurer is None or sides is None or state.activity:
+            return
+        try:
+            region = region_of(self._session.viewer, state.where, sides.he.size_um)
+        except VirtualIhcError as error:
+            state.error = str(error)
+            return
+        self._stop_live()
+        self._session.busy.add("compare")
+        self._on_progress(f"Measuring the {region.words}", 0, 0)
+        self._work = Work(partial(measurer.measure, region), "measures a region")
+        self._work.progressed.connect(self._on_progress)
+        self._work.finished.connect(self._on_measured)
+        self._work.failed.connect(self._on_failed)
+        self._work.start()
+
+    def cancel(self) -> None:
+        """Stop measuring."""
+        if self._work is not None:
+            self._work.cancel()
+        self._end()
+
+    def set_choice(self, name: str, value: str) -> None:
+        """Change ``cells`` or ``vectors``; the view is measured anew."""
+        setattr(self._state, name, value)
+        self.look()
+
+    def set_live(self, on: bool) -> None:
+        """Measure the view whenever it rests, or never."""
+        self._state.live = on
+        self.look()
+
+    def look(self) -> None:
+        """Measure the view, unless nobody sees it or something else is being measured."""
+        self._stop_live()
+        measurer, sides, state = self._ready(), self._watch.sides, self._state
+        if measurer is None or sides is None or not state.live or state.activity:
+            return
+        if not self._seen():
+            return
+        try:
+            region = in_view(self._session.viewer, sides.he.size_um)
+        except VirtualIhcError as error:
+            self._show_view(None, str(error))
+            return
+        if region.box is not None and region.box.h * region.box.w > MOST_LIVE_MM2 * _UM2_PER_MM2:
+            self._show_view(None, TOO_LARGE)
+            return
+        self._session.busy.add("agreement")
+        self._state.view_note = "Measuring …"
+        work = partial(measurer.measure, region, squares_um=_LIVE_SQUARES)
+        self._live = Work(work, "measures the view")
+        self._live.finished.connect(partial(self._show_view, note=""))
+        self._live.failed.connect(partial(self._show_view, None))
+        self._live.start()
+
+    def close(self) -> None:
+        """Stop."""
+        self.cancel()
+        self._stop_live()
+
+    def _ready(self) -> Measurer | None:
+        """Return what measures the present slides in the way the page says."""
+        sides, state, former = self._watch.sides, self._state, self._measurer
+        if sides is None or sides.virtual is None:
+            return None
+        wanted = sides, state.cells, state.vectors
+        if former is None or (former.sides, former.cells, former.vectors) != wanted:
+            self._measurer = Measurer(*wanted)
+        return self._measurer
+
+    def _on_sides_changed(self) -> None:
+        self.cancel()
+        sides = self._watch.sides
+        with self._state.events.paused():
+            self._state.answer = None
+            self._state.error = ""
+        lacks = sides is not None and sides.virtual is None
+        self._show_view(None, NO_VIRTUAL if lacks else "")
+        self.look()
+
+    def _stop_live(self) -> None:
+        self._session.busy.discard("agreement")
+        if self._live is not None:
+            self._live.cancel()
+            self._live = None
+
+    def _show_view(self, answer: Answer | None, note: str) -> None:
+        self._session.busy.discard("agreement")
+        with self._state.events.paused():
+            self._state.view_answer, self._state.view_note = answer, note
+
+    def _end(self) -> None:
+        self._work = None
+        self._session.busy.discard("compare")
+        self._on_progress("", 0, 0)
+
+    def _on_progress(self, words: str, done: int, total: int) -> None:
+        with self._state.events.paused():
+            self._state.activity, self._state.done, self._state.total = words, done, total
+
+    def _on_measured(self, answer: Answer) -> None:
+        self._end()
+        self._state.answer = answer
+        self.measured.emit()
+
+    def _on_failed(self, sentence: str) -> None:
+        self._end()
+        self._state.error = sentence

@@ -1,0 +1,146 @@
+"""Numbers of the Compare page in a real window: of the view, of regions, away from its thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from compare_scene import he_slide, registered
+from qtpy.QtCore import QPointF
+from test_viewer_compare_maps import docked
+from test_viewer_window import _spin_until
+from viewer_fakes import FakeModel, FakePrepare
+
+from napari_virtual_ihc.comparison.agreement import totals
+from napari_virtual_ihc.comparison.drawing import Dot
+from napari_virtual_ihc.widgets.camera import look_at, visible_box
+from napari_virtual_ihc.widgets.compare_model import NO_VIRTUAL
+from napari_virtual_ihc.widgets.compare_regions import DRAWN, SLIDE, drawn
+from napari_virtual_ihc.widgets.settle import wait_until_settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari import Viewer
+
+    from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.widgets.compare import CompareController
+    from napari_virtual_ihc.widgets.session import Session
+    from napari_virtual_ihc.widgets.translate import TranslateController
+
+    Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]
+
+UNCHANGED = 2
+"""The fake model's colour with which it gives back what it gets."""
+
+
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel(colour=UNCHANGED)
+
+
+@pytest.fixture
+def compare(window: Viewer, page: Page, model: FakeModel) -> CompareController:
+    """Return the page over a slide, its virtual layer, and a real one shifted on the right."""
+    session, _ = page(he_slide(), FakePrepare(demo=model))
+    assert wait_until_settled(session, 20)
+    registered(session)
+    compare = docked(window)
+    compare.numbers.set_live(False)
+    compare.numbers.set_choice("cells", "none")
+    return compare
+
+
+def measured(compare: CompareController, where: str) -> CompareController:
+    compare.view.choice_changed.emit("where", where)
+    compare.view.measure.click()
+    assert compare.state.activity
+    assert not compare.view.measure.isEnabled()
+    assert _spin_until(lambda: not compare.state.activity, 60)
+    return compare
+
+
+def test_the_slide_is_measured_where_it_is_comparable(compare: CompareController) -> None:
+    state = measured(compare, SLIDE).state
+    assert state.error == ""
+    answer = state.answer
+    assert answer is not None
+    assert 0.6 < answer.tally.comparable < 0.8
+    sides = totals(answer.tally)["dab_area"]
+    assert sides["virtual"] == pytest.approx(sides["real"], abs=1)
+    assert sides["real"] > 3
+    by_size = [one for one in answer.found if one.measure.name == "dab_area"]
+    assert [one.square_um for one in by_size] == [50, 100, 250, 500]
+    assert by_size[0].statistics["icc"].value > 0.95
+    assert answer.about["real"] == compare.session.aligned.registration.moving.fingerprint
+    view = compare.view.results
+    assert "tissue is comparable" in view.share.text()
+    assert "ICC(2,1)" in view.agreement.text()
+    assert "comparable: tissue" in view.protocol.text()
+    assert len(view.drawings()) == 3
+    dot = next(mark for mark in view.scatter.drawing.marks if isinstance(mark, Dot))
+    scale = view.scatter.width() / view.scatter.drawing.width
+    assert view.scatter.item_at(QPointF(dot.x * scale, dot.y * scale)) >= 0
+    view.scatter.item_clicked.emit(0)
+    plotted = next(one for one in by_size if one.square_um == 100)
+    y, x = visible_box(compare.session.viewer).centre
+    assert (y, x) == pytest.approx((plotted.y_um[0] + 50, plotted.x_um[0] + 50))
+
+
+def test_a_drawn_region_has_its_own_numbers_and_none_is_said(
+    window: Viewer, compare: CompareController
+) -> None:
+    compare.view.choice_changed.emit("where", DRAWN)
+    compare.view.measure.click()
+    assert "press Draw" in compare.view.error.text()
+    compare.view.draw.click()
+    layer = window.layers["Compared regions"]
+    layer.add_rectangles(np.array([[50.0, 50.0], [50.0, 200.0], [250.0, 200.0], [250.0, 50.0]]))
+    answer = measured(compare, DRAWN).state.answer
+    assert answer is not None
+    assert compare.view.error.text() == ""
+    assert answer.tally.real.sums.shape[:2] == (4, 3)
+    assert answer.tally.comparable > 0.9
+    layer.add_polygons(np.array([[50.0, 50.0], [50.0, 300.0], [300.0, 50.0]]))
+    layer.selected_data = {1}
+    assert drawn(window).outline is not None
+    layer.selected_data = {0}
+    assert drawn(window).outline is None
+
+
+def test_the_view_is_measured_when_it_rests(
+    window: Viewer, compare: CompareController, model: FakeModel
+) -> None:
+    state, view = compare.state, compare.view.live
+    look_at(window, 150.0, 120.0, 10)
+    compare.numbers.set_live(True)
+    assert _spin_until(lambda: state.view_answer is not None, 30)
+    first = state.view_answer
+    assert first.region.box.w < 300
+    assert first.tally.comparable > 0.9
+    assert "of 50 µm" in view.line.text()
+    look_at(window, 150.0, 400.0)
+    assert _spin_until(lambda: state.view_answer is not first and not state.view_note, 30)
+    assert state.view_answer.tally.comparable < 0.2
+    compare.numbers.set_live(False)
+    assert not view.table.isVisible()
+
+
+def test_measuring_is_cancelled_and_a_lost_virtual_layer_is_told(
+    window: Viewer, compare: CompareController, model: FakeModel
+) -> None:
+    look_at(window, 20_000.0, 20_000.0)
+    compare.session.services.cache.clear()
+    model.seconds = 30.0
+    compare.view.choice_changed.emit("where", SLIDE)
+    compare.view.measure.click()
+    assert _spin_until(lambda: model.busy, 20)
+    compare.view.cancel.click()
+    assert compare.state.activity == ""
+    assert _spin_until(lambda: model.cancelled > 0, 5)
+    assert not _spin_until(lambda: compare.state.answer is not None, 0.5)
+    compare.numbers.set_live(True)
+    window.layers.remove(next(one for one in window.layers if "virtual" in one.name))
+    assert compare.view.live.note.text() == NO_VIRTUAL
+    assert not compare.view.measure.isEnabled()
