@@ -1,8 +1,10 @@
 """Which layer of trust shows which fault, and whether trust orders errors; prints one JSON object.
 
 H&E of unseen phantoms is spoiled in one square (`slides.phantom.faults`). ``faults`` gives, for
-each fault and layer, the layer's mean inside the square over its mean at the same place of the
-clean picture, and the area under the ROC curve of 16 µm cells inside against outside. ``coverage``
+each fault and layer, the layer's mean inside the square over its mean in the same square of the
+clean picture, and areas under ROC curves of 16 µm cells: inside against the same cells clean,
+against cells outside, and against these when it was still clean. ``virtual_error`` is what the
+fault did to the error of the squares inside. ``coverage``
 gives, for clean and for spoiled pictures, the area under the risk–coverage curve (the mean error of
 the squares kept, over all shares kept, least trusted left out first) of each layer, of a random
 order and of the errors themselves. An error is |DAB area, virtual − true| of a 128 µm square.
@@ -26,7 +28,7 @@ from napari_virtual_ihc.models.library import bundled_folder
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.slides.phantom import Phantom
 from napari_virtual_ihc.slides.phantom.faults import FAULTS, Square, enlarged, inject
-from napari_virtual_ihc.slides.phantom.truth import SQUARE_UM
+from napari_virtual_ihc.slides.phantom.truth import LEAST_TUMOUR, SQUARE_UM
 from napari_virtual_ihc.slides.phantom.windows import choose_windows
 from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.slides.source import all_valid
@@ -159,14 +161,18 @@ def regions() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def raised(clean: Sequence[Judged], faulty: Sequence[Judged], layer: str) -> dict[str, float]:
-    """Return ratio of a layer inside a fault to clean, and the area under its ROC curve."""
+    """Return how a layer inside a fault compares with the same cells clean, and with outside."""
     inside, outside = regions()
     before, within, beyond = (
         np.concatenate([one.layers[layer][where] for one in scenes])
         for scenes, where in ((clean, inside), (faulty, inside), (faulty, outside))
     )
-    ratio = float(np.nanmean(within) / np.nanmean(before))
-    return {"ratio_to_clean": round(ratio, 2), "roc_area": round(roc_area(within, beyond), 3)}
+    return {
+        "ratio_to_clean": round(float(np.nanmean(within) / np.nanmean(before)), 2),
+        "roc_to_clean": round(roc_area(within, before), 3),
+        "roc_to_outside": round(roc_area(within, beyond), 3),
+        "roc_to_outside_before": round(roc_area(before, beyond), 3),
+    }
 
 
 def roc_area(positive: Values, negative: Values) -> float:
@@ -180,29 +186,43 @@ def roc_area(positive: Values, negative: Values) -> float:
     return float(ranks.mean() / 2 / low.size)
 
 
-def squares(one: Scene, judged: Judged, layers: Sequence[str]) -> NDArray[np.float64]:
-    """Return error and each layer's mean of squares with at least 25 % tumour, (n, 1 + layers)."""
+def squares(one: Scene, judged: Judged) -> Values:
+    """Return squares with at least 25 % tumour: whether inside the fault, error, each layer."""
     side, rows = round(SQUARE_UM / MPP), []
     for y, x in np.ndindex(SIDE // side, SIDE // side):
         where = np.s_[y * side : (y + 1) * side, x * side : (x + 1) * side]
-        inside = one.tumour[where]
-        if inside.mean() < 0.25:
+        tumour = one.tumour[where]
+        if tumour.mean() < LEAST_TUMOUR:
             continue
         virtual, true = (
-            float((dab[where][inside] >= DEFAULT_DAB.threshold).mean())
+            float((dab[where][tumour] >= DEFAULT_DAB.threshold).mean())
             for dab in (judged.virtual, one.dab)
         )
         each = side // CELL
         small = np.s_[y * each : (y + 1) * each, x * each : (x + 1) * each]
-        rows.append([abs(virtual - true), *(float(np.nanmean(judged.layers[n][small]))
-                                            for n in layers)])  # fmt: skip
-    return np.array(rows).reshape(-1, 1 + len(layers))
+        inside = PLACE.y <= y * side < PLACE.y + PLACE.side > x * side >= PLACE.x
+        means = [float(np.nanmean(layer[small])) for layer in judged.layers.values()]
+        rows.append([float(inside), abs(virtual - true), *means])
+    return np.array(rows).reshape(-1, 2 + len(judged.layers))
 
 
-def coverage(table: Values, layers: Sequence[str]) -> dict[str, Any]:
+def table(scenes: Sequence[Scene], judged: Sequence[Judged]) -> Values:
+    """Return the squares of all scenes."""
+    return np.concatenate([squares(*both) for both in zip(scenes, judged, strict=True)])
+
+
+def inner_error(found: Values) -> float:
+    """Return the mean error of squares inside the fault."""
+    return round(float(found[found[:, 0] > 0, 1].mean()), 4)
+
+
+def coverage(found: Values, layers: Sequence[str]) -> dict[str, Any]:
     """Return areas under risk–coverage curves; see the module."""
-    errors, orders = table[:, 0], dict(zip(layers, table[:, 1:].T, strict=True))
-    areas = {name: area_under(errors, order) for name, order in orders.items()}
+    errors = found[:, 1]
+    areas = {
+        name: area_under(errors, distrust)
+        for name, distrust in zip(layers, found[:, 2:].T, strict=True)
+    }
     return {
         "squares": len(errors),
         "random": round(float(errors.mean()), 4),
@@ -218,27 +238,25 @@ def area_under(errors: Values, distrust: Values) -> float:
 
 
 def measure(seeds: Sequence[int], folder: Path) -> dict[str, Any]:
-    """Return both tables over some phantoms."""
+    """Return all tables over some phantoms."""
     clean = [scene(seed, folder) for seed in seeds]
     faulty = {fault: [spoiled(one, fault) for one in clean] for fault in FAULTS}
     judged = [judge(one) for one in clean]
     spoilt = {fault: [judge(one) for one in scenes] for fault, scenes in faulty.items()}
     layers = list(judged[0].layers)
-    plain = np.concatenate([squares(*both, layers) for both in zip(clean, judged, strict=True)])
-    mixed = [
-        squares(one, two, layers)
-        for fault in FAULTS
-        for one, two in zip(faulty[fault], spoilt[fault], strict=True)
-    ]
+    plain = table(clean, judged)
+    tables = {fault: table(faulty[fault], spoilt[fault]) for fault in FAULTS}
     return {
         "seeds": list(seeds),
         "faults": {
             fault: {layer: raised(judged, spoilt[fault], layer) for layer in layers}
             for fault in FAULTS
         },
+        "virtual_error": {"clean": inner_error(plain)}
+        | {fault: inner_error(found) for fault, found in tables.items()},
         "coverage": {
             "clean": coverage(plain, layers),
-            "spoiled": coverage(np.concatenate(mixed), layers),
+            "spoiled": coverage(np.concatenate(list(tables.values())), layers),
         },
     }
 

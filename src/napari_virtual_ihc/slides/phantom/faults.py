@@ -19,7 +19,8 @@ Fault = Literal["blur", "pen", "wrong scale", "hue", "wrong stain"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 BLUR_UM = 2.0
 ENLARGED = 2
-HUE_DEGREES = 25.0
+HUE_DEGREES = -25.0
+"""Towards violet; as much towards red lies within the colours of phantoms of other seeds."""
 _INK = (0.55, 0.35, 0.04)
 """Optical density of blue felt-tip ink, red, green and blue."""
 
@@ -45,8 +46,8 @@ def inject(fault: Fault, he: Rgb, ihc: Rgb, place: Square, mpp: float) -> Rgb:
     ----------
     fault
         ``blur``: out of focus by a Gaussian of 2 µm; ``pen``: blue ink over it; ``wrong scale``:
-        enlarged twice, as if its µm/px were half of what it is; ``hue``: turned by 25°; ``wrong
-        stain``: IHC in place of H&E.
+        enlarged twice, as if its µm/px were half of what it is; ``hue``: turned by 25° towards
+        violet; ``wrong stain``: IHC in place of H&E.
     he, ihc
         (h, w, 3) uint8 of the same tissue.
     mpp
