@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -97,6 +97,16 @@ class Placement:
         return found
 
 
+def medians(placement: Placement) -> dict[Way, float]:
+    """Return the median error, µm, of pairs left out, for each way to use them; NaN for none."""
+    return {way: _median(replace(placement, way=way).errors()) for way in get_args(Way)}
+
+
+def _median(errors: list[float]) -> float:
+    known = [error for error in errors if np.isfinite(error)]
+    return float(np.median(known)) if known else float("nan")
+
+
 def registration_of(placement: Placement, moving: Slide) -> Registration:
     """Return the registration that a placement comes to.
 
@@ -143,11 +153,6 @@ def moved(mapping: Mapping, by: Affine, fixed: Section) -> Mapping:
 def turned(pose: Pose, by: Affine, fixed: Section) -> Pose:
     """Return a pose after one more movement, a similarity fixed µm → fixed µm."""
     return Pose.of(affine_map.compose(by, pose.affine(fixed)), fixed)
-
-
-def with_pairs(placement: Placement, marked: Landmarks) -> Placement:
-    """Return the placement with other pairs."""
-    return replace(placement, marked=marked)
 
 
 def _pose_words(pose: Pose) -> str:

@@ -10,23 +10,20 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.widgets.align_finding import load_onto, register_onto, save_laid
 from napari_virtual_ihc.widgets.align_model import NO_SCALE, AlignState, result_lines
 from napari_virtual_ihc.widgets.align_page import AlignPage
-from napari_virtual_ihc.widgets.aligned import Aligned
-from napari_virtual_ihc.widgets.layers import WARPED, slide_layer
-from napari_virtual_ihc.widgets.virtual import place_above
+from napari_virtual_ihc.widgets.landmark_control import LandmarkControl
+from napari_virtual_ihc.widgets.layers import WARPED
+from napari_virtual_ihc.widgets.placing import Laid, Placing
+from napari_virtual_ihc.widgets.warped_layer import WarpedLayer
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_virtual_ihc.registration.registration import Registration
-    from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.widgets.align_finding import Finder
     from napari_virtual_ihc.widgets.session import Session
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
-    from napari_virtual_ihc.widgets.work import Progress
-
-    Finder = Callable[[Slide, Slide, str, Progress], Registration]
 
 
 class AlignController(QObject):
@@ -45,38 +42,47 @@ class AlignController(QObject):
         self.session = session
         self.state = AlignState()
         self.view = AlignPage(self.state)
-        self.registration: Registration | None = None
+        self.placing = Placing(session)
+        self.warped = WarpedLayer(session)
+        self.laid: Laid | None = None
         self._work: Work[Registration] | None = None
-        self._pair: tuple[SlideEntry, SlideEntry] | None = None
-        session.slides_changed.connect(self._on_slides_changed)
-        session.slide_chosen.connect(self._on_slides_changed)
-        self.view.moving_chosen.connect(self.choose)
-        self.view.register_requested.connect(self.register)
-        self.view.cancel_requested.connect(self.cancel)
-        self.view.save_requested.connect(self._on_save_requested)
-        self.view.load_requested.connect(self._on_load_requested)
+        self._sought: tuple[SlideEntry, SlideEntry] | None = None
+        self.landmarks = LandmarkControl(
+            session, self.state, self.view.landmarks, self.placing, self.warped, self.begin
+        )
+        self._connect()
         self._on_slides_changed()
 
     def choose(self, index: int) -> None:
         """Take the slide at ``index`` of the page's list as the one to lay onto the H&E."""
-        self.state.moving = index
+        if index != self.state.moving:
+            self.state.moving = index
+            self._forget()
 
     def register(self) -> None:
         """Register the chosen slide onto the H&E, in a process of its own."""
-        self._begin("Searching rotations and both sides", _register)
+        self._find("Searching rotations and both sides", register_onto)
 
     def load(self, folder: Path) -> None:
         """Show a registration that was saved before; it must be of these two slides."""
-        self._begin("Reading a registration", partial(_load, folder))
+        self._find("Reading a registration", partial(load_onto, folder))
+
+    def begin(self) -> bool:
+        """Lay the slides centre on centre where nothing was found; return whether they are laid."""
+        from napari_virtual_ihc.registration.placement import laid_centred
+
+        pair = self._scaled_pair()
+        if pair is not None and self.placing.now is None:
+            fixed, moving = pair
+            self.placing.begin(laid_centred(fixed.slide, moving.slide), *pair, way="affine")
+        return pair is not None
 
     def save(self, folder: Path) -> None:
-        """Write the present registration into a folder."""
-        from napari_virtual_ihc.registration.store import save
-
-        if self.registration is None:
+        """Write the present registration, and the pairs, into a folder."""
+        if self.laid is None:
             return
         try:
-            save(self.registration, folder)
+            save_laid(self.laid, folder)
         except (OSError, VirtualIhcError) as error:
             self.state.error = str(error)
             return
@@ -89,10 +95,28 @@ class AlignController(QObject):
         self._end()
 
     def close(self) -> None:
-        """Stop; the layers stay."""
+        """Stop; the layer of the real IHC stays."""
         self.view.forget_state()
         if self._work is not None:
             self._work.cancel()
+        self.landmarks.close()
+        self.warped.forget()
+        self.placing.close()
+
+    def _connect(self) -> None:
+        self.session.slides_changed.connect(self._on_slides_changed)
+        self.session.slide_chosen.connect(self._on_slides_changed)
+        self.session.aligned_changed.connect(self._on_aligned_changed)
+        self.view.moving_chosen.connect(self.choose)
+        self.view.register_requested.connect(self.register)
+        self.view.cancel_requested.connect(self.cancel)
+        self.view.save_requested.connect(self._on_save_requested)
+        self.view.load_requested.connect(self._on_load_requested)
+        self.view.undo_requested.connect(self.placing.undo)
+        self.view.redo_requested.connect(self.placing.redo)
+        self.placing.changed.connect(self._on_placement_changed)
+        self.placing.laid.connect(self._on_laid)
+        self.placing.failed.connect(self._on_failed)
 
     def _others(self) -> list[SlideEntry]:
         return [
@@ -109,22 +133,29 @@ class AlignController(QObject):
             if not 0 <= self.state.moving < len(others):
                 self.state.moving = 0 if others else -1
 
-    def _begin(self, words: str, find: Finder) -> None:
+    def _scaled_pair(self) -> tuple[SlideEntry, SlideEntry] | None:
+        """Return the H&E and the chosen slide; None, and a sentence, where one has no scale."""
         others, fixed = self._others(), self.session.chosen
         if fixed is None or not 0 <= self.state.moving < len(others):
-            return
+            return None
         moving = others[self.state.moving]
-        self.state.error = self.state.notice = self.state.caution = ""
+        self.state.error = self.state.notice = ""
         if fixed.slide.mpp is None or moving.slide.mpp is None:
             self.state.error = NO_SCALE
+            return None
+        return fixed, moving
+
+    def _find(self, words: str, find: Finder) -> None:
+        pair = self._scaled_pair()
+        if pair is None:
             return
-        self._pair = fixed, moving
+        self._sought = fixed, moving = pair
         self.session.busy.add("align")
         self._tell(words, 0, 0)
         work = Work(partial(find, fixed.slide, moving.slide, words), "registers two slides")
         work.progressed.connect(self._on_progress)
-        work.finished.connect(self._on_registered)
-        work.failed.connect(self._on_failed)
+        work.finished.connect(self._on_found)
+        work.failed.connect(self._on_not_found)
         self._work = work.start()
 
     def _end(self) -> None:
@@ -141,42 +172,47 @@ class AlignController(QObject):
         with self.state.events.paused():
             self.state.activity, self.state.done, self.state.total = words, done, total
 
-    def _on_failed(self, sentence: str) -> None:
+    def _on_not_found(self, sentence: str) -> None:
         self._end()
+        self._on_failed(sentence)
+
+    def _on_found(self, found: Registration) -> None:
+        if self._work is not None and self._sought is not None:
+            self._end()
+            self.placing.begin(found, *self._sought)
+
+    def _on_failed(self, sentence: str) -> None:
         self.state.error = sentence
 
-    def _on_registered(self, found: Registration) -> None:
-        if self._work is None:
-            return
-        self._end()
-        self.registration = found
+    def _on_placement_changed(self) -> None:
+        now = self.placing.now
         with self.state.events.paused():
-            self.state.registered = True
-            self.state.result = result_lines(found)
-            self.state.caution = " ".join(found.notes)
-        if self._pair is not None:
-            self._show(found, *self._pair)
+            self.state.can_undo, self.state.can_redo = self.placing.can_undo, self.placing.can_redo
+        if now is not None:
+            self.warped.hold(now.pose)
 
-    def _show(self, found: Registration, fixed: SlideEntry, moving: SlideEntry) -> None:
-        """Add the warped slide above the H&E, instead of a former one, and hide the original."""
-        from napari.layers import Image
+    def _on_laid(self, laid: Laid) -> None:
+        self.laid = laid
+        with self.state.events.paused():
+            self.state.registered, self.state.error = True, ""
+            self.state.result = result_lines(laid.registration)
+            self.state.caution = " ".join(laid.registration.notes)
+            self.state.errors, self.state.medians = laid.errors, tuple(laid.medians.items())
+        if self.placing.pair is not None:
+            self.warped.show(laid, *self.placing.pair)
 
-        from napari_virtual_ihc.registration.warp import warp
+    def _on_aligned_changed(self) -> None:
+        """Forget what was laid when one of its slides is gone."""
+        if self.session.aligned is None and self.laid is not None:
+            self._forget()
 
-        slide = warp(found, moving.slide)
-        self.session.align(Aligned(found, fixed, moving, slide))
-        viewer, original = self.session.viewer, moving.layer()
-        for entry in [one for one in self.session.slides() if _is_warped(one)]:
-            layer = entry.layer()
-            if layer is not None and layer.metadata[WARPED] == moving.slide.fingerprint:
-                viewer.layers.remove(layer)
-        data, arguments, _ = slide_layer(slide)
-        arguments["metadata"] = {**arguments["metadata"], WARPED: moving.slide.fingerprint}
-        layer = Image(data, **arguments)
-        viewer.add_layer(layer)
-        place_above(viewer, fixed.layer(), layer)
-        if original is not None:
-            original.visible = False
+    def _forget(self) -> None:
+        self.laid = None
+        self.warped.forget()
+        self.placing.forget()
+        self.landmarks.set_marking(False)
+        with self.state.events.paused():
+            self.state.registered, self.state.result, self.state.caution = False, (), ""
 
     def _on_save_requested(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self.view, "Folder for the registration")
@@ -192,20 +228,3 @@ class AlignController(QObject):
 def _is_warped(entry: SlideEntry) -> bool:
     layer = entry.layer()
     return layer is not None and WARPED in layer.metadata
-
-
-def _register(fixed: Slide, moving: Slide, words: str, progress: Progress) -> Registration:
-    from napari_virtual_ihc.registration.apart import register_apart
-
-    return register_apart(fixed, moving, partial(progress, words))
-
-
-def _load(
-    folder: Path, fixed: Slide, moving: Slide, words: str, progress: Progress
-) -> Registration:
-    from napari_virtual_ihc.registration.store import load
-
-    progress(words)
-    found = load(folder)
-    found.require(fixed, moving)
-    return found

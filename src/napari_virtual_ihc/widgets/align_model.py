@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
+from napari_virtual_ihc.registration.placement import REST, Pose
+
 if TYPE_CHECKING:
+    from napari_virtual_ihc.registration.landmark_fit import Way
     from napari_virtual_ihc.registration.registration import Registration, StageResult
 
 NO_PAIR = (
@@ -36,6 +39,20 @@ class AlignState:
         Whether there is a registration to save.
     caution, error, notice
         What may be wrong with the fit; what failed; what was done.
+    can_undo, can_redo
+        Whether there is something to undo, or to take back.
+    marking
+        Whether clicks on the canvas mark pairs.
+    marked
+        How many points are marked on each slide.
+    errors
+        Of each pair in µm, from a map made without it; NaN where there is none.
+    medians
+        Median of these for each way of using the pairs.
+    way
+        What the pairs do.
+    pose
+        How the slide was moved by hand.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -51,6 +68,14 @@ class AlignState:
     caution: str = ""
     error: str = ""
     notice: str = ""
+    can_undo: bool = False
+    can_redo: bool = False
+    marking: bool = False
+    marked: tuple[int, int] = (0, 0)
+    errors: tuple[float, ...] = ()
+    medians: tuple[tuple[Way, float], ...] = ()
+    way: Way = "correct"
+    pose: Pose = REST
 
 
 def result_lines(found: Registration) -> tuple[str, ...]:

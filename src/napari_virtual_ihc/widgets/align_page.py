@@ -6,6 +6,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_virtual_ihc.widgets.align_model import NO_PAIR, AlignState, progress_words
+from napari_virtual_ihc.widgets.fold import Fold
+from napari_virtual_ihc.widgets.landmark_view import LandmarkView
 from napari_virtual_ihc.widgets.look import (
     AMBER,
     RED,
@@ -30,6 +32,8 @@ class AlignPage(QWidget):
     cancel_requested = Signal()
     save_requested = Signal()
     load_requested = Signal()
+    undo_requested = Signal()
+    redo_requested = Signal()
 
     def __init__(self, state: AlignState) -> None:
         super().__init__()
@@ -40,6 +44,9 @@ class AlignPage(QWidget):
         self.start = QPushButton("Register")
         self.save = QPushButton("Save…")
         self.load = QPushButton("Load…")
+        self.undo = tool_button("↶", "Undo the last change of pairs or placement")
+        self.redo = tool_button("↷", "Take back what was undone")
+        self.landmarks = LandmarkView()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(10)
@@ -61,6 +68,9 @@ class AlignPage(QWidget):
         self.start.setEnabled(pair and not busy)
         self.load.setEnabled(pair and not busy)
         self.save.setEnabled(state.registered and not busy)
+        self.undo.setEnabled(state.can_undo and not busy)
+        self.redo.setEnabled(state.can_redo and not busy)
+        self.landmarks.show_state(state)
         self.bar.setVisible(busy)
         self.bar.setRange(0, state.total)
         self.bar.setValue(state.done)
@@ -90,13 +100,14 @@ class AlignPage(QWidget):
         items: list[QWidget] = [
             self.hint,
             row("Lay onto the H&E", self.moving),
-            row(self.start, 1, self.load, self.save),
+            row(self.start, 1, self.undo, self.redo, self.load, self.save),
             self.bar,
             row(self.activity, 1, self.cancel),
             self.caution,
             self.error,
             self.notice,
             self.result,
+            _folded("Landmarks", self.landmarks),
         ]
         for item in items:
             layout.addWidget(item)
@@ -108,6 +119,14 @@ class AlignPage(QWidget):
         self.cancel.clicked.connect(self.cancel_requested)
         self.save.clicked.connect(self.save_requested)
         self.load.clicked.connect(self.load_requested)
+        self.undo.clicked.connect(self.undo_requested)
+        self.redo.clicked.connect(self.redo_requested)
 
     def _on_state_changed(self, _info: object) -> None:
         self.show_state()
+
+
+def _folded(title: str, content: QWidget) -> Fold:
+    fold = Fold(title)
+    fold.hold(content)
+    return fold

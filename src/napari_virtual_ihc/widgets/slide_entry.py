@@ -71,12 +71,18 @@ class SlideEntry(QObject):
 
     def set_scale(self, mpp: float) -> None:
         """Take ``mpp`` µm/px for the slide and place its layer accordingly; facts are read anew."""
-        self.slide = self.slide.with_mpp(mpp)
         layer = self.layer()
         if layer is not None:
-            layer.metadata = {**layer.metadata, SLIDE: self.slide}
             for name, value in placing(mpp).items():
                 setattr(layer, name, value)
+        self.take(self.slide.with_mpp(mpp))
+
+    def take(self, slide: Slide) -> None:
+        """Show another slide of the same shape in the layer, once its facts are read."""
+        self.slide = slide
+        layer = self.layer()
+        if layer is not None:
+            layer.metadata = {**layer.metadata, SLIDE: slide}
         self.start()
 
     def _on_read(self, facts: SlideFacts) -> None:

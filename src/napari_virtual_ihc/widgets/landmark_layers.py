@@ -1,0 +1,191 @@
+"""Pairs on the canvas: two layers of points in step, marked by turns on either slide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from napari.layers import Points
+from qtpy.compat import isalive
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_virtual_ihc.registration.landmarks import Landmarks, Side
+from napari_virtual_ihc.widgets.warped_layer import matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.widgets.session import Session
+    from napari_virtual_ihc.widgets.warped_layer import WarpedLayer
+
+_SIDES: tuple[Side, ...] = get_args(Side)
+_NAMES = {"fixed": "Landmarks on the H&E", "moving": "Landmarks on the real IHC"}
+_SYMBOLS = {"fixed": "cross", "moving": "x"}
+_SIZE_PX = 15
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6a00", "#5b2a86")
+"""Okabe and Ito's, those that show on pale tissue; pair n has colour n, on both slides."""
+_WORST, _ORDINARY = "#d40000", "#ffffff"
+
+
+class LandmarkLayers(QObject):
+    """Shows pairs and hears of every point that is added, dragged or deleted.
+
+    Points of the moving slide lie where the registration on screen shows them.
+
+    Parameters
+    ----------
+    session
+        The window.
+    warped
+        The layer that shows the moving slide.
+    """
+
+    edited = Signal(object)
+    """The :class:`Landmarks` as the user has changed them."""
+
+    def __init__(self, session: Session, warped: WarpedLayer) -> None:
+        super().__init__()
+        self._session, self._warped = session, warped
+        self._marked = Landmarks()
+        self._worst: int | None = None
+        self._marking = self._writing = False
+        self._layers: dict[Side, Points] = {}
+        self._timer = QTimer(self, singleShot=True, interval=0)
+        self._timer.timeout.connect(self._write)
+        session.viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    def show(self, marked: Landmarks, worst: int | None) -> None:
+        """Show these pairs; ``worst`` is ringed in red."""
+        self._marked, self._worst = marked, worst
+        self._timer.start()
+
+    def set_marking(self, on: bool) -> None:
+        """Take clicks as points by turns, or no more."""
+        self._marking = on
+        self._timer.start()
+        if not on:
+            self._show_warped(True)
+            for layer in self._layers.values():
+                layer.mode = "pan_zoom"
+
+    def select(self, number: int) -> None:
+        """Select a pair (from 0) in both layers."""
+        for layer in self._layers.values():
+            layer.selected_data = {number} if number < len(layer.data) else set()
+
+    def close(self) -> None:
+        """Listen no more; the layers are taken away."""
+        if isalive(self._timer):
+            self._timer.stop()
+        layers = self._session.viewer.layers
+        layers.events.removed.disconnect(self._on_layer_removed)
+        self._remove()
+
+    def _write(self) -> None:
+        """Bring both layers to what is marked; later than the event that asked for it."""
+        if self._warped.laid is None:
+            return
+        if not (self._marking or self._layers or len(self._marked.fixed)):
+            return
+        self._writing = True
+        try:
+            for side in _SIDES:
+                self._fill(self._layer(side), side)
+        finally:
+            self._writing = False
+        if self._marking:
+            self._turn_to(self._marked.awaited)
+
+    def _layer(self, side: Side) -> Points:
+        if side not in self._layers:
+            layer = Points(
+                np.zeros((0, 2)), ndim=2, name=_NAMES[side], size=_SIZE_PX, symbol=_SYMBOLS[side],
+                units=("um", "um"), features={"pair": np.zeros(0, int)}, border_width=0.15,
+                canvas_size_limits=(_SIZE_PX, _SIZE_PX),
+                text={"string": "{pair}", "size": 13, "color": "#101010", "anchor": "upper_left"},
+            )  # fmt: skip
+            layer.events.data.connect(self._heard(side))
+            self._session.viewer.add_layer(layer)
+            self._layers[side] = layer
+        return self._layers[side]
+
+    def _fill(self, layer: Points, side: Side) -> None:
+        places = self._marked.of(side)
+        if side == "moving" and self._warped.laid is not None:
+            places = self._warped.laid.registration.to_fixed(places)
+            layer.affine = matrix(self._warped.held())
+        count = len(places)
+        layer.selected_data = set()
+        layer.data = places
+        layer.features = {"pair": np.arange(1, count + 1)}
+        layer.current_size = _SIZE_PX
+        if count:
+            layer.size = _SIZE_PX
+            layer.symbol = _SYMBOLS[side]
+            layer.face_color = [COLOURS[number % len(COLOURS)] for number in range(count)]
+            rings = [_WORST if number == self._worst else _ORDINARY for number in range(count)]
+            layer.border_color = rings
+
+    def _turn_to(self, side: Side) -> None:
+        """Show the slide that is to be clicked next, and let a click mark it."""
+        self._show_warped(side == "moving")
+        for other in _SIDES:
+            if other != side:
+                self._layers[other].mode = "pan_zoom"
+        self._session.viewer.layers.selection.active = self._layers[side]
+        self._layers[side].mode = "add"
+
+    def _show_warped(self, on: bool) -> None:
+        layer = self._warped.layer()
+        if layer is not None:
+            layer.visible = on
+
+    def _heard(self, side: Side) -> Callable[[Any], None]:
+        return self._on_fixed if side == "fixed" else self._on_moving
+
+    def _on_fixed(self, event: Any) -> None:
+        self._on_edited("fixed", event)
+
+    def _on_moving(self, event: Any) -> None:
+        self._on_edited("moving", event)
+
+    def _on_edited(self, side: Side, event: Any) -> None:
+        action = str(event.action)
+        if self._writing or action not in ("added", "changed", "removed"):
+            return
+        numbers = [int(index) for index in event.data_indices]
+        self._marked = self._after(action, side, numbers)
+        self.edited.emit(self._marked)
+        self._timer.start()
+
+    def _after(self, action: str, side: Side, numbers: list[int]) -> Landmarks:
+        if action == "removed":
+            return self._marked.without(numbers)
+        seen = np.asarray(self._layers[side].data, np.float64)[numbers]
+        places = self._told(side, seen)
+        if action == "added":
+            return self._marked.marked(side, places[-1])
+        all_places = self._marked.of(side).copy()
+        all_places[numbers] = places
+        return self._marked.moved(side, all_places)
+
+    def _told(self, side: Side, seen: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return places on the canvas as places of the slide, µm."""
+        if side == "fixed" or self._warped.laid is None:
+            return seen
+        return self._warped.laid.registration.to_moving(seen)
+
+    def _on_layer_removed(self, event: Any) -> None:
+        if event.value in self._layers.values():
+            self._remove()
+            self._marked = Landmarks()
+            self.edited.emit(self._marked)
+
+    def _remove(self) -> None:
+        gone, self._layers = self._layers, {}
+        for side, layer in gone.items():
+            layer.events.data.disconnect(self._heard(side))
+            if layer in self._session.viewer.layers:
+                self._session.viewer.layers.remove(layer)

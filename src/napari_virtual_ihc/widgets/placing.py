@@ -1,0 +1,181 @@
+"""Where the moving slide is to lie, as people change it, and what that comes to, made away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.compat import isalive
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_virtual_ihc.registration.placement import Placement
+from napari_virtual_ihc.widgets.align_history import History
+from napari_virtual_ihc.widgets.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as Table
+
+    from napari_virtual_ihc.registration.landmark_fit import Way
+    from napari_virtual_ihc.registration.registration import Registration
+    from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.widgets.session import Session
+    from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+
+_REST_MS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """A placement and what it came to.
+
+    Attributes
+    ----------
+    placement
+        What was asked.
+    registration
+        The map.
+    slide
+        The moving slide on the fixed one, lazy.
+    errors
+        Of each pair, left out, in µm of the moving slide.
+    medians
+        Of these errors, for each way of using pairs; NaN where there is none.
+    """
+
+    placement: Placement
+    registration: Registration
+    slide: Slide
+    errors: tuple[float, ...]
+    medians: Table[Way, float]
+
+
+class Placing(QObject):
+    """The present placement of two slides; after every change its map is made anew.
+
+    Parameters
+    ----------
+    session
+        The window.
+    """
+
+    changed = Signal()
+    """Another placement holds."""
+    laid = Signal(object)
+    """A :class:`Laid`, of the present placement or one just before it."""
+    failed = Signal(str)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.pair: tuple[SlideEntry, SlideEntry] | None = None
+        self._history: History[Placement] | None = None
+        self._work: Work[Laid] | None = None
+        self._again = False
+        self._timer = QTimer(self, singleShot=True, interval=_REST_MS)
+        self._timer.timeout.connect(self._make)
+
+    @property
+    def now(self) -> Placement | None:
+        """The present placement, None before there is one."""
+        return None if self._history is None else self._history.now
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether something can be undone."""
+        return self._history is not None and self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether something undone can be taken back."""
+        return self._history is not None and self._history.can_redo
+
+    def begin(
+        self, base: Registration, fixed: SlideEntry, moving: SlideEntry, way: Way = "correct"
+    ) -> None:
+        """Start from a map; pairs marked before on the same slides stay in force."""
+        former = self.now if self.pair == (fixed, moving) else None
+        placement = Placement(base, way=way)
+        if former is not None:
+            placement = replace(placement, marked=former.marked)
+        if former is None or self._history is None:
+            self._history = History(placement)
+        else:
+            self._history.do(placement)
+        self.pair = fixed, moving
+        self._changed(0)
+
+    def put(self, placement: Placement, *, joins: bool = False) -> None:
+        """Take another placement; one that ``joins`` is undone together with the last one."""
+        if self._history is not None:
+            self._history.do(placement, joins=joins)
+            self._changed(_REST_MS)
+
+    def undo(self) -> None:
+        """Go back by one."""
+        if self._history is not None:
+            self._history.undo()
+            self._changed(0)
+
+    def redo(self) -> None:
+        """Take back what was undone."""
+        if self._history is not None:
+            self._history.redo()
+            self._changed(0)
+
+    def forget(self) -> None:
+        """Drop everything, as when one of the slides is gone."""
+        self.close()
+        self._history = self.pair = None
+        self.changed.emit()
+
+    def close(self) -> None:
+        """Make nothing more."""
+        if isalive(self._timer):
+            self._timer.stop()
+        self._again = False
+        if self._work is not None:
+            self._work.cancel()
+            self._work = None
+        self._session.busy.discard("placing")
+
+    def _changed(self, wait_ms: int) -> None:
+        self._session.busy.add("placing")
+        self._timer.start(wait_ms)
+        self.changed.emit()
+
+    def _make(self) -> None:
+        self._again = self._work is not None
+        if self._again or self.now is None or self.pair is None:
+            return
+        work = Work(partial(_lay, self.now, self.pair[1].slide), "lays a slide")
+        work.finished.connect(self._on_finished)
+        work.failed.connect(self._on_failed)
+        self._work = work.start()
+
+    def _on_finished(self, laid: Laid) -> None:
+        if self._end():
+            self.laid.emit(laid)
+
+    def _on_failed(self, sentence: str) -> None:
+        if self._end():
+            self.failed.emit(sentence)
+
+    def _end(self) -> bool:
+        """Note that the work is done, go on with what was asked meanwhile; whether it counts."""
+        counts = self._work is not None
+        self._work = None
+        if self._again:
+            self._make()
+        elif not self._timer.isActive():
+            self._session.busy.discard("placing")
+        return counts
+
+
+def _lay(placement: Placement, moving: Slide, _progress: object) -> Laid:
+    from napari_virtual_ihc.registration.placement import medians, registration_of
+    from napari_virtual_ihc.registration.warp import warp
+
+    found = registration_of(placement, moving)
+    errors = tuple(placement.errors())
+    return Laid(placement, found, warp(found, moving), errors, medians(placement))
