@@ -40,6 +40,8 @@ def test_two_panes_share_camera_tiles_and_settings(window: Viewer, page: Page) -
     session.panes.arrange(2)
     assert wait_until_settled(session, 60)
     (pane,) = session.panes.all()
+    assert window.scene.camera.center[-2:] == pane.viewer.scene.camera.center[-2:] == (500.0, 500.0)
+    assert window.scene.camera.zoom == pane.viewer.scene.camera.zoom == 1.0
     assert virtual_of(pane.layer) is not None
     assert not virtual_layers(window)[0].visible
     assert _spin_until(lambda: banner(pane.viewer) and not banner(window))

@@ -13,6 +13,7 @@ from napari_virtual_ihc.widgets.camera import (
     next_preset,
     set_magnification,
 )
+from napari_virtual_ihc.widgets.mixing_model import Way
 from napari_virtual_ihc.widgets.virtual import hide_virtual, show_again, toggle_virtual
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def _hold_real(session: Session) -> Callable[[], None]:
     return partial(show_again, hide_virtual(session.viewer))
 
 
+def _hold_other(session: Session) -> Callable[[], None]:
+    """Show the other of two layers until the key is let go."""
+    return session.mixing.hold_other()
+
+
 KEYS: tuple[Key, ...] = (
     *(
         Key(f"Ctrl+{number}", f"{preset}× magnification", _magnify(preset))
@@ -63,6 +69,10 @@ KEYS: tuple[Key, ...] = (
     Key("U", "show or hide the virtual stain", lambda session: toggle_virtual(session.viewer)),
     Key("N", "show or hide the overview", lambda session: session.panes.toggle_overviews()),
     Key("J", "side by side, or one picture again", lambda session: session.panes.toggle()),
+    Key("G", "curtain between two layers", lambda session: session.mixing.toggle(Way.CURTAIN)),
+    Key("Shift+G", "checkerboard", lambda session: session.mixing.toggle(Way.CHECKERBOARD)),
+    Key("Q", "hold: the other of two layers", _hold_other),
+    Key("Shift+J", "let two layers change sides", lambda session: session.mixing.swap()),
     Key("W", "live translation on or off", lambda session: session.ask_for_live()),
     Key("K", "translate the view as a region", lambda session: session.ask_for_region()),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
-from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
+from napari_virtual_ihc.widgets.choosing import over_base
 from napari_virtual_ihc.widgets.pane_head import PaneHead
 from napari_virtual_ihc.widgets.twin import Twin
 
@@ -30,7 +30,7 @@ class Pane(QObject):
     """
 
     moved = Signal(object)
-    """The pane, when its camera moved."""
+    """The pane, when its camera moved by itself."""
 
     def __init__(self, connections: Connections) -> None:
         from napari.components import ViewerModel
@@ -46,6 +46,7 @@ class Pane(QObject):
         self.dressing.camera_rested.connect(self._on_rested)
         self._connections = connections
         self._twins: list[Twin] = []
+        self._adding = self._following = False
         self._layer: weakref.ref[Image] | None = None
         self._base: weakref.ref[Image] | None = None
 
@@ -79,7 +80,9 @@ class Pane(QObject):
 
     def follow(self, leader: ViewerModel) -> None:
         """Look where another viewer looks."""
+        self._following = True
         copy_camera(leader, self.viewer)
+        self._following = False
 
     def close(self) -> None:
         """Take the canvas off the window."""
@@ -88,7 +91,14 @@ class Pane(QObject):
         self.window.close()
 
     def _twin_of(self, source: Image) -> Twin:
-        return Twin(self._connections, source, self.viewer, self._renew)
+        """Add a layer; napari looks at the whole of a first one, which is undone unseen."""
+        camera = self.viewer.scene.camera
+        before = camera.center, camera.zoom
+        self._adding = True
+        twin = Twin(self._connections, source, self.viewer, self._renew)
+        camera.center, camera.zoom = before
+        self._adding = False
+        return twin
 
     def _renew(self) -> None:
         self._exchange([self._twin_of(one) for one in self._sources()])
@@ -105,19 +115,14 @@ class Pane(QObject):
         self.dressing.label()
 
     def _on_moved(self) -> None:
+        if self._adding:
+            return
         self._connections.look(self.viewer, moving=True)
-        self.moved.emit(self)
+        if not self._following:
+            self.moved.emit(self)
 
     def _on_rested(self) -> None:
         self._connections.look(self.viewer, moving=False)
-
-
-def over_base(layer: Image | None, base: Image | None) -> list[Image]:
-    """Return ``layer``, with the H&E under it where it is virtual or a map."""
-    if layer is None:
-        return []
-    has_gaps = virtual_of(layer) is not None or heat_of(layer) is not None
-    return [base, layer] if has_gaps and base is not None and base is not layer else [layer]
 
 
 def copy_camera(leader: ViewerModel, follower: ViewerModel) -> None:

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 
+from napari_virtual_ihc.widgets.choosing import next_to_see, over_base, replaces
 from napari_virtual_ihc.widgets.keys import bind_keys
-from napari_virtual_ihc.widgets.layers import WARPED, heat_of, slide_of, virtual_of
-from napari_virtual_ihc.widgets.pane import Pane, copy_camera, over_base
+from napari_virtual_ihc.widgets.pane import Pane, copy_camera
 from napari_virtual_ihc.widgets.pane_head import PaneHead
 from napari_virtual_ihc.widgets.solo import Solo, images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari.layers import Layer
     from napari.qt import QtViewer
 
     from napari_virtual_ihc.widgets.session import Session
@@ -71,6 +68,8 @@ class Panes(QObject):
 
     def arrange(self, count: int) -> None:
         """Have ``count`` canvases side by side, 1 to 4, the window's own included."""
+        if count > 1:
+            self._known.mixing.stop()
         before = len(self._panes)
         while len(self._panes) > count - 1:
             self._panes.pop().close()
@@ -142,6 +141,7 @@ class Panes(QObject):
             self.head.show()
             self.show_own(self._base())
         pane = Pane(self._known.connections)
+        pane.follow(self._known.viewer)
         pane.moved.connect(self._on_pane_moved)
         pane.head.chosen.connect(partial(self._on_chosen, weakref.ref(pane)))
         pane.head.close_requested.connect(partial(self._on_closed, weakref.ref(pane)))
@@ -149,7 +149,6 @@ class Panes(QObject):
         self._panes.append(pane)
         self._window.setOrientation(Qt.Orientation.Horizontal)
         self._window.addWidget(pane.window)
-        pane.follow(self._known.viewer)
         shown = [self.own(), *(one.layer for one in self._panes[:-1])]
         wanted = next_to_see(self._images(), shown, self._base())
         if wanted is not None:
@@ -246,27 +245,3 @@ class Panes(QObject):
         if self.own() is event.value:
             self.show_own(self._base())
         self._offer()
-
-
-def next_to_see(
-    layers: Sequence[Image], shown: Sequence[Image | None], base: Image | None
-) -> Image | None:
-    """Return the layer for one more pane: virtual, real, a map, what is not seen yet before all."""
-    ordered = sorted((layer for layer in layers if layer not in shown), key=_rank)
-    return ordered[0] if ordered else base
-
-
-def replaces(layer: Layer, shown: Layer | None) -> bool:
-    """Whether a new layer is another model's answer to what is shown."""
-    new, old = virtual_of(layer), None if shown is None else virtual_of(shown)
-    return new is not None and old is not None and new.slide == old.slide
-
-
-def _rank(layer: Image) -> int:
-    ranks = (
-        virtual_of(layer) is not None,
-        WARPED in layer.metadata,
-        heat_of(layer) is not None,
-        slide_of(layer) is not None,
-    )
-    return ranks.index(True) if True in ranks else len(ranks)

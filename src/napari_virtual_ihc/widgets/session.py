@@ -22,6 +22,7 @@ from napari_virtual_ihc.widgets.layers import (
     slide_of,
     virtual_of,
 )
+from napari_virtual_ihc.widgets.mixing import Mixing
 from napari_virtual_ihc.widgets.panes import Panes
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
@@ -63,6 +64,7 @@ class Session(QObject):
     problem = Signal(str)
     canvas: CanvasDressing
     panes: Panes
+    mixing: Mixing
     services: Services
 
     def __init__(self, viewer: ViewerModel, window: QtViewer) -> None:
@@ -85,6 +87,7 @@ class Session(QObject):
         closing = partial(_close_all, self.services, self.connections, self._entries)
         window.destroyed.connect(closing)
         self.panes = Panes(self, window)
+        self.mixing = Mixing(self, window)
         bind_keys(self, viewer)
         for layer in viewer.layers:
             self._watch_banner(layer)

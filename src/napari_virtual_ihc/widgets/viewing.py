@@ -1,12 +1,14 @@
-"""The buttons of how to look: one picture or several side by side."""
+"""The buttons of how to look: one picture, several side by side, or two layers in one."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_virtual_ihc.widgets.look import CHOSEN, row, tool_button
+from napari_virtual_ihc.widgets.mixing_model import TIPS, Way
 from napari_virtual_ihc.widgets.panes import MOST
 
 if TYPE_CHECKING:
@@ -24,27 +26,40 @@ class ViewingBox(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self._panes = session.panes
+        self._panes, self._mixing = session.panes, session.mixing
         self.one = tool_button("one", "One picture (J)", self._show_one)
         self.side = tool_button("side by side", "Two linked pictures (J)", self._show_side)
         self.more = tool_button("+", "One picture more", self._show_more)
-        for button in (self.one, self.side):
+        self.ways = {
+            way: tool_button(way.value, TIPS[way], partial(self._show, way)) for way in Way
+        }
+        for button in (self.one, self.side, *self.ways.values()):
             button.setCheckable(True)
             button.setStyleSheet(CHOSEN)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
         layout.addWidget(row("View", self.one, self.side, self.more, 1))
+        layout.addWidget(row("Two in one", *self.ways.values(), 1))
         self._panes.changed.connect(self.show_state)
+        self._mixing.changed.connect(self.show_state)
         self.show_state()
 
     def show_state(self) -> None:
         """Show which way of looking is on."""
         count = 1 + len(self._panes.all())
-        self.one.setChecked(count == 1)
+        self.one.setChecked(count == 1 and self._mixing.way is None)
+        for way, button in self.ways.items():
+            button.setChecked(way is self._mixing.way)
         self.side.setChecked(count > 1)
         self.more.setEnabled(1 < count < MOST)
 
+    def _show(self, way: Way) -> None:
+        self._mixing.toggle(way)
+        self.show_state()
+
     def _show_one(self) -> None:
+        self._mixing.stop()
         self._panes.arrange(1)
 
     def _show_side(self) -> None:

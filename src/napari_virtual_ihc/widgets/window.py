@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari.components import ViewerModel
+    from napari.layers import Layer
     from napari.qt import QtViewer
     from qtpy.QtWidgets import QWidget
+    from vispy.scene import Node
 
 
 def unproxied(viewer: ViewerModel) -> ViewerModel:
@@ -51,3 +53,9 @@ def canvas_of(window: QtViewer) -> QWidget:
     """Return the widget napari draws on."""
     canvas: QWidget = window.canvas.native
     return canvas
+
+
+def node_of(window: QtViewer, layer: Layer) -> Node:
+    """Return what napari draws a layer with."""
+    node: Node = window.layer_to_visual[layer].node
+    return node

@@ -1,0 +1,100 @@
+"""Two layers in one picture: what curtain, checkerboard, blink and opacity put on screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from test_viewer_window import _spin_until
+from viewer_fakes import FakePrepare, painted_slide
+
+from napari_virtual_ihc.widgets.camera import look_at
+from napari_virtual_ihc.widgets.mixing_model import SQUARE_PX, Way, weights
+from napari_virtual_ihc.widgets.overlays import BANNER
+from napari_virtual_ihc.widgets.settle import wait_until_settled
+from napari_virtual_ihc.widgets.solo import images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari import Viewer
+    from numpy.typing import NDArray
+
+    from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.widgets.session import Session
+    from napari_virtual_ihc.widgets.translate import TranslateController
+
+    Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]
+
+
+def picture(viewer: Viewer) -> NDArray[np.int32]:
+    """Return the canvas without its top and bottom, where labels are."""
+    pixels = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(np.int32)
+    return pixels[pixels.shape[0] // 4 : -pixels.shape[0] // 4]
+
+
+def same(one: NDArray[np.int32], other: NDArray[np.int32]) -> bool:
+    return bool(np.abs(one - other).max() <= 1)
+
+
+def test_cutting_and_fading_two_layers(window: Viewer, page: Page) -> None:
+    session, _ = page(painted_slide(1024, 1024), FakePrepare())
+    look_at(window, 256.0, 256.0, 20)
+    assert wait_until_settled(session, 60)
+    mixing, (he, virtual) = session.mixing, images(window)
+    virtual.opacity = 0.9
+    mixing.start(Way.BLINK)
+    mixing.set_share(0)
+    assert virtual.opacity == 0
+    assert _spin_until(lambda: not window.canvas.overlays[BANNER].visible)
+    first = picture(window)
+    mixing.flip()
+    assert virtual.opacity == 0.9
+    second = picture(window)
+    width = first.shape[1]
+    assert not same(first, second)
+    mixing.start(Way.CURTAIN)
+    mixing.set_share(0.25)
+    line = width // 4
+    cut = picture(window)
+    assert same(cut[:, : line - 1], first[:, : line - 1])
+    assert same(cut[:, line + 1 :], second[:, line + 1 :])
+    mixing.swap()
+    assert mixing.pair == (virtual, he)
+    cut = picture(window)
+    assert same(cut[:, : line - 1], second[:, : line - 1])
+    mixing.start(Way.CHECKERBOARD)
+    board = picture(window)
+    told_apart = np.abs(first - second).max(axis=-1) > 2
+    shows_second = np.abs(board - second).max(axis=-1) <= 1
+    height = window.canvas.size[0]
+    up = height - 1 - (np.arange(board.shape[0]) + height // 4)
+    odd = (up[:, None] // SQUARE_PX + np.arange(width)[None] // SQUARE_PX) % 2 == 0
+    assert (shows_second == odd)[told_apart].mean() > 0.98
+    go = mixing.hold_other()
+    assert mixing.way is Way.BLINK
+    go()
+    assert mixing.way is Way.CHECKERBOARD
+    session.panes.arrange(2)
+    assert mixing.way is None
+    session.panes.arrange(1)
+    assert wait_until_settled(session, 60)
+    assert window.scene.camera.zoom == 2.0
+    assert [he.opacity, virtual.opacity] == [1.0, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("way", "share", "on_top", "expected"),
+    [
+        (Way.CURTAIN, 0.2, True, (1, 1)),
+        (Way.BLINK, 0.0, True, (1, 0)),
+        (Way.BLINK, 1.0, False, (0, 1)),
+        (Way.OPACITY, 0.3, True, (1, 0.3)),
+        (Way.OPACITY, 0.25, False, (0.75, 1)),
+        (Way.OPACITY, 1.0, True, (0, 1)),
+        (Way.OPACITY, 0.0, False, (1, 0)),
+    ],
+)
+def test_weights(way: Way, share: float, on_top: bool, expected: tuple[float, float]) -> None:
+    assert weights(way, share, second_on_top=on_top) == pytest.approx(expected)
