@@ -13,6 +13,7 @@ from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.align_finding import load_onto, register_onto, save_laid
 from napari_virtual_ihc.widgets.align_model import NO_SCALE, AlignState, result_lines
 from napari_virtual_ihc.widgets.align_page import AlignPage
+from napari_virtual_ihc.widgets.hand_control import HandControl
 from napari_virtual_ihc.widgets.landmark_control import LandmarkControl
 from napari_virtual_ihc.widgets.layers import WARPED
 from napari_virtual_ihc.widgets.placing import Laid, Placing
@@ -50,6 +51,7 @@ class AlignController(QObject):
         self.landmarks = LandmarkControl(
             session, self.state, self.view.landmarks, self.placing, self.warped, self.begin
         )
+        self.hand = HandControl(session, self.state, self.view.hand, self.placing, self.begin)
         self._connect()
         self._on_slides_changed()
 
@@ -100,6 +102,7 @@ class AlignController(QObject):
         if self._work is not None:
             self._work.cancel()
         self.landmarks.close()
+        self.hand.close()
         self.warped.forget()
         self.placing.close()
 
@@ -112,6 +115,8 @@ class AlignController(QObject):
         self.view.cancel_requested.connect(self.cancel)
         self.view.save_requested.connect(self._on_save_requested)
         self.view.load_requested.connect(self._on_load_requested)
+        self.view.landmarks.marking_toggled.connect(self._on_marking)
+        self.view.hand.dragging_toggled.connect(self._on_dragging)
         self.view.undo_requested.connect(self.placing.undo)
         self.view.redo_requested.connect(self.placing.redo)
         self.placing.changed.connect(self._on_placement_changed)
@@ -183,6 +188,14 @@ class AlignController(QObject):
 
     def _on_failed(self, sentence: str) -> None:
         self.state.error = sentence
+
+    def _on_marking(self, on: bool) -> None:
+        if on:
+            self.hand.set_dragging(False)
+
+    def _on_dragging(self, on: bool) -> None:
+        if on:
+            self.landmarks.set_marking(False)
 
     def _on_placement_changed(self) -> None:
         now = self.placing.now

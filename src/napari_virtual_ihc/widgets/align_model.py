@@ -51,8 +51,10 @@ class AlignState:
         Median of these for each way of using the pairs.
     way
         What the pairs do.
-    pose
-        How the slide was moved by hand.
+    pose, moved
+        How the slide was moved by hand, and whether it was.
+    dragging
+        Whether drags on the canvas move it.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -76,6 +78,8 @@ class AlignState:
     medians: tuple[tuple[Way, float], ...] = ()
     way: Way = "correct"
     pose: Pose = REST
+    moved: bool = False
+    dragging: bool = False
 
 
 def result_lines(found: Registration) -> tuple[str, ...]:

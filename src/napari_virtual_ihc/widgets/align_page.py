@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton, QVBoxLa
 
 from napari_virtual_ihc.widgets.align_model import NO_PAIR, AlignState, progress_words
 from napari_virtual_ihc.widgets.fold import Fold
+from napari_virtual_ihc.widgets.hand_view import HandView
 from napari_virtual_ihc.widgets.landmark_view import LandmarkView
 from napari_virtual_ihc.widgets.look import (
     AMBER,
@@ -46,7 +47,7 @@ class AlignPage(QWidget):
         self.load = QPushButton("Load…")
         self.undo = tool_button("↶", "Undo the last change of pairs or placement")
         self.redo = tool_button("↷", "Take back what was undone")
-        self.landmarks = LandmarkView()
+        self.landmarks, self.hand = LandmarkView(), HandView()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(10)
@@ -71,6 +72,7 @@ class AlignPage(QWidget):
         self.undo.setEnabled(state.can_undo and not busy)
         self.redo.setEnabled(state.can_redo and not busy)
         self.landmarks.show_state(state)
+        self.hand.show_state(state)
         self.bar.setVisible(busy)
         self.bar.setRange(0, state.total)
         self.bar.setValue(state.done)
@@ -108,6 +110,7 @@ class AlignPage(QWidget):
             self.notice,
             self.result,
             _folded("Landmarks", self.landmarks),
+            _folded("By hand", self.hand),
         ]
         for item in items:
             layout.addWidget(item)
