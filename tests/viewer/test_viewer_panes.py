@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components import ViewerModel
+from qtpy.QtGui import QImage
 from test_viewer_window import _spin_until
 from viewer_fakes import FakeModel, FakePrepare, painted_slide
 
-from napari_virtual_ihc.widgets.camera import look_at, visible_box
+from napari_virtual_ihc.widgets.camera import look_at, turn_by, turn_of, visible_box
 from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.settle import wait_until_settled
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari import Viewer
+    from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.session import Session
@@ -33,8 +35,19 @@ def banner(viewer: ViewerModel) -> bool:
     return BANNER in viewer.canvas.overlays and viewer.canvas.overlays[BANNER].visible
 
 
+def square(canvas: Any, half: int = 60) -> NDArray[np.int32]:
+    """Return the middle of the canvas, without labels."""
+    image = canvas.grabFramebuffer().convertToFormat(QImage.Format.Format_RGB888)
+    height, width, stride = image.height(), image.width(), image.bytesPerLine()
+    flat = np.frombuffer(image.constBits().asstring(image.sizeInBytes()), np.uint8)
+    pixels = flat.reshape(height, stride)[:, : 3 * width].reshape(height, width, 3)
+    y, x = height // 2, width // 2
+    return pixels[y - half : y + half, x - half : x + half].astype(np.int32)
+
+
 def test_two_panes_share_camera_tiles_and_settings(window: Viewer, page: Page) -> None:
     model = FakeModel()
+    window.window.resize(1500, 700)
     session, _ = page(painted_slide(2048, 2048), FakePrepare(demo=model))
     look_at(window, 500.0, 500.0, 10)
     session.panes.arrange(2)
@@ -60,6 +73,13 @@ def test_two_panes_share_camera_tiles_and_settings(window: Viewer, page: Page) -
     source.affine = np.array([[1, 0, 5], [0, 1, 0], [0, 0, 1.0]])
     assert twin.gamma == 0.7
     np.testing.assert_array_equal(twin.affine, source.affine)
+    source.affine = np.eye(3)
+    before = square(pane.dressing.overview.parentWidget())
+    turn_by(window, 90)
+    assert turn_of(pane.viewer) == 90
+    assert wait_until_settled(session, 60)
+    difference = np.abs(square(pane.dressing.overview.parentWidget()) - np.rot90(before, -1))
+    assert np.percentile(difference, 95) <= 6
 
 
 def test_panes_say_and_change_what_they_show(window: Viewer, page: Page) -> None:

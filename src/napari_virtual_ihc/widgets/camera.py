@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari.components import ViewerModel
+    from numpy.typing import NDArray
 
 PRESETS = (1, 2, 5, 10, 20, 40)
 _UM_PER_PIXEL_AT_1X = 10.0
@@ -74,16 +79,79 @@ def set_magnification(viewer: ViewerModel, magnification: float) -> None:
     viewer.scene.camera.zoom = zoom_for(magnification)
 
 
-def visible_box(viewer: ViewerModel) -> Box:
-    """Return the rectangle of the world that the canvas shows."""
+def turn_of(viewer: ViewerModel) -> float:
+    """Return by how many degrees the view is turned clockwise; see :mod:`turning`."""
+    return float(viewer.scene.camera.angles[2])
+
+
+def rotation(degrees: float) -> NDArray[np.float64]:
+    """Return the 3 × 3 matrix that turns (y, x, 1) clockwise on screen about the origin."""
+    angle = np.deg2rad(degrees)
+    cos, sin = np.round([np.cos(angle), np.sin(angle)], 12)
+    return np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+
+def to_world(viewer: ViewerModel, y: float, x: float) -> tuple[float, float]:
+    """Return where napari has a place of the slide (µm): turned with the view."""
+    turned = rotation(turn_of(viewer))[:2, :2] @ (y, x)
+    return float(turned[0]), float(turned[1])
+
+
+def to_slide(viewer: ViewerModel, y: float, x: float) -> tuple[float, float]:
+    """Return the place of the slide (µm) at a world position of napari's, such as a click."""
+    straight = rotation(-turn_of(viewer))[:2, :2] @ (y, x)
+    return float(straight[0]), float(straight[1])
+
+
+def view_corners(viewer: ViewerModel) -> tuple[tuple[float, float], ...]:
+    """Return the corners of what the canvas shows, (y, x) in µm of the slide, around it."""
     y, x = (float(value) for value in viewer.scene.camera.center[-2:])
     height, width = (float(value) for value in viewer.canvas.size)
     half_y, half_x = (size / 2 / float(viewer.scene.camera.zoom) for size in (height, width))
-    return Box(y - half_y, x - half_x, y + half_y, x + half_x)
+    signs = ((-1, -1), (-1, 1), (1, 1), (1, -1))
+    return tuple(to_slide(viewer, y + a * half_y, x + b * half_x) for a, b in signs)
+
+
+def visible_box(viewer: ViewerModel) -> Box:
+    """Return the rectangle of the slide (µm) that holds what the canvas shows."""
+    return bounding_box(view_corners(viewer))
+
+
+def bounding_box(corners: Iterable[tuple[float, float]]) -> Box:
+    """Return the smallest rectangle that holds all places (y, x)."""
+    ys, xs = zip(*corners, strict=True)
+    return Box(min(ys), min(xs), max(ys), max(xs))
+
+
+def view_centre(viewer: ViewerModel) -> tuple[float, float]:
+    """Return the place of the slide in the middle of the canvas, (y, x) in µm."""
+    y, x = viewer.scene.camera.center[-2:]
+    return to_slide(viewer, float(y), float(x))
 
 
 def look_at(viewer: ViewerModel, y: float, x: float, magnification: float | None = None) -> None:
     """Centre the camera on (``y``, ``x``) in µm, at ``magnification`` where it is given."""
-    viewer.scene.camera.center = (0.0, y, x)
+    viewer.scene.camera.center = (0.0, *to_world(viewer, y, x))
     if magnification is not None:
         set_magnification(viewer, magnification)
+
+
+def set_turn(viewer: ViewerModel, degrees: float) -> None:
+    """Turn the view to ``degrees`` clockwise, around its centre."""
+    y, x = view_centre(viewer)
+    first, second, _ = viewer.scene.camera.angles
+    viewer.scene.camera.angles = (first, second, degrees % 360)
+    look_at(viewer, y, x)
+
+
+def turn_by(viewer: ViewerModel, degrees: float) -> None:
+    """Turn the view by so many degrees clockwise, around its centre."""
+    set_turn(viewer, turn_of(viewer) + degrees)
+
+
+def copy_camera(leader: ViewerModel, follower: ViewerModel) -> None:
+    """Let one viewer look where another looks."""
+    camera, like = follower.scene.camera, leader.scene.camera
+    camera.angles = like.angles
+    camera.center = like.center
+    camera.zoom = like.zoom

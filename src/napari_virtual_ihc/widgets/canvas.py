@@ -9,7 +9,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.widgets import overlays
-from napari_virtual_ihc.widgets.camera import current_magnification, look_at, visible_box
+from napari_virtual_ihc.widgets.camera import current_magnification, look_at, view_corners
 from napari_virtual_ihc.widgets.legend import Legend
 from napari_virtual_ihc.widgets.overview import Overview
 from napari_virtual_ihc.widgets.translate_model import magnification_text
@@ -55,6 +55,7 @@ class CanvasDressing(QObject):
         camera = viewer.scene.camera.events
         camera.center.connect(self._on_moved)
         camera.zoom.connect(self._on_moved)
+        camera.angles.connect(self._on_moved)
         viewer.canvas.events.size.connect(self._on_resized)
 
     @property
@@ -98,7 +99,7 @@ class CanvasDressing(QObject):
         look_at(self._viewer, y, x)
 
     def _on_moved(self, _event: object = None) -> None:
-        self.overview.set_view(visible_box(self._viewer))
+        self.overview.set_view(view_corners(self._viewer))
         text = magnification_text(current_magnification(self._viewer)) if self._in_um else ""
         overlays.show_magnification(self._viewer, text)
         self.label_soon()

@@ -12,6 +12,7 @@ from napari_virtual_ihc.widgets.camera import (
     current_magnification,
     next_preset,
     set_magnification,
+    turn_by,
 )
 from napari_virtual_ihc.widgets.mixing_model import Way
 from napari_virtual_ihc.widgets.virtual import hide_virtual, show_again, toggle_virtual
@@ -72,6 +73,8 @@ KEYS: tuple[Key, ...] = (
     Key("G", "curtain between two layers", lambda session: session.mixing.toggle(Way.CURTAIN)),
     Key("Shift+G", "checkerboard", lambda session: session.mixing.toggle(Way.CHECKERBOARD)),
     Key("Q", "hold: the other of two layers", _hold_other),
+    Key("Shift+Right", "turn the view a quarter", lambda session: turn_by(session.viewer, 90)),
+    Key("Shift+Left", "turn it a quarter back", lambda session: turn_by(session.viewer, -90)),
     Key("Shift+J", "let two layers change sides", lambda session: session.mixing.swap()),
     Key("W", "live translation on or off", lambda session: session.ask_for_live()),
     Key("K", "translate the view as a region", lambda session: session.ask_for_region()),

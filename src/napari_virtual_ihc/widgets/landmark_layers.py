@@ -10,6 +10,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.registration.landmarks import Landmarks, Side
+from napari_virtual_ihc.widgets.turning import turned
 from napari_virtual_ihc.widgets.warped_layer import matrix
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class LandmarkLayers(QObject):
         places = self._marked.of(side)
         if side == "moving" and self._warped.laid is not None:
             places = self._warped.laid.registration.to_fixed(places)
-            layer.affine = matrix(self._warped.held())
+            layer.affine = turned(self._session.viewer, matrix(self._warped.held()))
         count = len(places)
         layer.selected_data = set()
         layer.data = places

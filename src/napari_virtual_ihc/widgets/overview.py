@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap
+from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QWidget
 
-from napari_virtual_ihc.widgets.camera import Box
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from qtpy.QtGui import QMouseEvent, QPaintEvent
 
@@ -39,7 +39,7 @@ class Overview(QWidget):
         self._whole: QPixmap | None = None
         self._picture: QPixmap | None = None
         self._size_um = (1.0, 1.0)
-        self._view = Box(0, 0, 0, 0)
+        self._view: tuple[tuple[float, float], ...] = ((0, 0),) * 4
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setToolTip("Overview: click or drag to look there (N hides it)")
         self.hide()
@@ -53,10 +53,10 @@ class Overview(QWidget):
         self._whole, self._picture = QPixmap.fromImage(image), None
         self.place()
 
-    def set_view(self, box: Box) -> None:
-        """Draw the view's rectangle at ``box`` (µm)."""
-        if box != self._view:
-            self._view = box
+    def set_view(self, corners: Sequence[tuple[float, float]]) -> None:
+        """Draw the view's rectangle, which may be turned, with these ``corners`` (y, x) in µm."""
+        if tuple(corners) != self._view:
+            self._view = tuple(corners)
             self.update()
 
     def place(self) -> None:
@@ -73,16 +73,15 @@ class Overview(QWidget):
         return self._whole is not None
 
     def rectangle(self) -> QRectF:
-        """Return the view's rectangle in widget pixels, never too small to see."""
-        per_y, per_x = self.height() / self._size_um[0], self.width() / self._size_um[1]
-        box = self._view
-        wanted = QRectF(
-            QPointF(box.left * per_x, box.top * per_y),
-            QPointF(box.right * per_x, box.bottom * per_y),
-        )
+        """Return what holds the view's rectangle, in widget pixels, never too small to see."""
+        wanted = self._polygon().boundingRect()
         grow_x = max(0.0, _SMALLEST - wanted.width()) / 2
         grow_y = max(0.0, _SMALLEST - wanted.height()) / 2
         return wanted.adjusted(-grow_x, -grow_y, grow_x, grow_y)
+
+    def _polygon(self) -> QPolygonF:
+        per_y, per_x = self.height() / self._size_um[0], self.width() / self._size_um[1]
+        return QPolygonF([QPointF(x * per_x, y * per_y) for y, x in self._view])
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw picture, frame and rectangle."""
@@ -90,9 +89,11 @@ class Overview(QWidget):
             return
         painter = QPainter(self)
         painter.drawPixmap(self.rect(), self._picture)
+        tiny = self.rectangle() != self._polygon().boundingRect()
+        shape = QPolygonF(self.rectangle()) if tiny else self._polygon()
         for colour, width in ((QColor(255, 255, 255), 3), (QColor(20, 60, 200), 1.4)):
             painter.setPen(QPen(colour, width))
-            painter.drawRect(self.rectangle().intersected(QRectF(self.rect())))
+            painter.drawPolygon(shape.intersected(QPolygonF(QRectF(self.rect()))))
         painter.setPen(QPen(QColor(40, 40, 40), 1))
         painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.end()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_virtual_ihc.widgets.camera import copy_camera
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.choosing import over_base
 from napari_virtual_ihc.widgets.pane_head import PaneHead
@@ -123,10 +124,3 @@ class Pane(QObject):
 
     def _on_rested(self) -> None:
         self._connections.look(self.viewer, moving=False)
-
-
-def copy_camera(leader: ViewerModel, follower: ViewerModel) -> None:
-    """Let one viewer look where another looks."""
-    camera, like = follower.scene.camera, leader.scene.camera
-    camera.center = like.center
-    camera.zoom = like.zoom

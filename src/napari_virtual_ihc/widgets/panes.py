@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 
+from napari_virtual_ihc.widgets.camera import copy_camera
 from napari_virtual_ihc.widgets.choosing import next_to_see, over_base, replaces
 from napari_virtual_ihc.widgets.keys import bind_keys
-from napari_virtual_ihc.widgets.pane import Pane, copy_camera
+from napari_virtual_ihc.widgets.pane import Pane
 from napari_virtual_ihc.widgets.pane_head import PaneHead
 from napari_virtual_ihc.widgets.solo import Solo, images
 

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.tiles.derive import halve
-from napari_virtual_ihc.widgets.camera import Box, visible_box
+from napari_virtual_ihc.widgets.camera import Box, to_slide, visible_box
 from napari_virtual_ihc.widgets.layers import REGION, VIRTUAL, image_arguments, region_of
 from napari_virtual_ihc.widgets.region_job import RegionJob, RegionPicture
 from napari_virtual_ihc.widgets.services import MODELS
@@ -190,7 +190,7 @@ class Regions(QObject):
         self.translate(Box(top, left, bottom, right), outline)
 
     def _on_canvas_clicked(self, _viewer: object, event: Any) -> Iterator[None]:
-        y, x = event.position[-2:]
+        y, x = to_slide(self._session.viewer, *event.position[-2:])
         yield
         if event.type == "mouse_move":
             return

@@ -27,6 +27,7 @@ from napari_virtual_ihc.widgets.panes import Panes
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
 from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+from napari_virtual_ihc.widgets.turning import Turning
 from napari_virtual_ihc.widgets.virtual import place_above
 from napari_virtual_ihc.widgets.window import open_windows, unproxied, window_of
 
@@ -86,6 +87,7 @@ class Session(QObject):
         viewer.layers.events.removed.connect(self._on_layer_removed)
         closing = partial(_close_all, self.services, self.connections, self._entries)
         window.destroyed.connect(closing)
+        self.turning = Turning(viewer)
         self.panes = Panes(self, window)
         self.mixing = Mixing(self, window)
         bind_keys(self, viewer)

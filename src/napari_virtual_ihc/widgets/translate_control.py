@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_virtual_ihc.tiles.pyramid import TilePyramid
-from napari_virtual_ihc.widgets.camera import visible_box
+from napari_virtual_ihc.widgets.camera import view_centre, visible_box
 from napari_virtual_ihc.widgets.counts import Counts
 from napari_virtual_ihc.widgets.layers import VirtualInfo, virtual_of
 from napari_virtual_ihc.widgets.prepare import Choices, Prepare, Prepared
@@ -109,7 +109,7 @@ class Translation(QObject):
         if self.shown is None:
             return
         if on:
-            self.shown.adapter.fill(*visible_box(self.session.viewer).centre)
+            self.shown.adapter.fill(*view_centre(self.session.viewer))
         else:
             self.shown.adapter.stop_filling()
         self._counts.update()

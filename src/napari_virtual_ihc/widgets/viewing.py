@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSpinBox, QVBoxLayout, QWidget
 
+from napari_virtual_ihc.widgets.camera import set_turn, turn_by, turn_of
 from napari_virtual_ihc.widgets.look import CHOSEN, row, tool_button
 from napari_virtual_ihc.widgets.mixing_model import TIPS, Way
 from napari_virtual_ihc.widgets.panes import MOST
@@ -26,6 +27,7 @@ class ViewingBox(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
+        self._session = session
         self._panes, self._mixing = session.panes, session.mixing
         self.one = tool_button("one", "One picture (J)", self._show_one)
         self.side = tool_button("side by side", "Two linked pictures (J)", self._show_side)
@@ -36,13 +38,21 @@ class ViewingBox(QWidget):
         for button in (self.one, self.side, *self.ways.values()):
             button.setCheckable(True)
             button.setStyleSheet(CHOSEN)
+        self.turn = _turn_box()
+        turn = (
+            tool_button("⟲", "Turn the view a quarter anticlockwise (Shift+←)", self._turn_back),
+            self.turn,
+            tool_button("⟳", "Turn the view a quarter clockwise (Shift+→)", self._turn_on),
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(row("View", self.one, self.side, self.more, 1))
+        layout.addWidget(row("View", self.one, self.side, self.more, 1, *turn))
         layout.addWidget(row("Two in one", *self.ways.values(), 1))
         self._panes.changed.connect(self.show_state)
         self._mixing.changed.connect(self.show_state)
+        session.camera_moved.connect(self._show_turn)
+        self.turn.valueChanged.connect(self._on_turned)
         self.show_state()
 
     def show_state(self) -> None:
@@ -67,3 +77,27 @@ class ViewingBox(QWidget):
 
     def _show_more(self) -> None:
         self._panes.arrange(2 + len(self._panes.all()))
+
+    def _show_turn(self) -> None:
+        self.turn.blockSignals(True)
+        self.turn.setValue(round(turn_of(self._session.viewer)) % 360)
+        self.turn.blockSignals(False)
+
+    def _on_turned(self, degrees: int) -> None:
+        set_turn(self._session.viewer, degrees)
+
+    def _turn_on(self) -> None:
+        turn_by(self._session.viewer, 90)
+
+    def _turn_back(self) -> None:
+        turn_by(self._session.viewer, -90)
+
+
+def _turn_box() -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(0, 359)
+    box.setWrapping(True)
+    box.setSingleStep(5)
+    box.setSuffix("°")
+    box.setToolTip("By how much the view is turned; all panes turn together")
+    return box

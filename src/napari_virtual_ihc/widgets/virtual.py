@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from napari_virtual_ihc.widgets.camera import Box, visible_box
+from napari_virtual_ihc.widgets.camera import Box, bounding_box, to_slide, visible_box
 from napari_virtual_ihc.widgets.layers import HeatInfo, VirtualInfo, heat_of, virtual_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _topmost(viewer: ViewerModel, info_of: Callable[[Layer], T | None]) -> T | N
     view = visible_box(viewer)
     for layer in reversed(viewer.layers):
         info = info_of(layer)
-        if info is not None and layer.visible and layer.opacity and reaches(layer, view):
+        if info is not None and layer.visible and layer.opacity and reaches(viewer, layer, view):
             return info
     return None
 
@@ -71,7 +71,9 @@ def place_above(viewer: ViewerModel, below: Layer | None, layer: Layer) -> None:
     layers.move(layers.index(layer), place)
 
 
-def reaches(layer: Layer, view: Box) -> bool:
-    """Whether a layer has area inside ``view`` (world units)."""
-    (top, left), (bottom, right) = layer.extent.world[:, -2:]
-    return view.intersects(Box(top, left, bottom, right))
+def reaches(viewer: ViewerModel, layer: Layer, view: Box) -> bool:
+    """Whether a layer has area inside ``view`` (µm of the slide)."""
+    (top, left), (bottom, right) = layer.extent.data[:, -2:]
+    corners = ((top, left), (top, right), (bottom, left), (bottom, right))
+    places = (layer.data_to_world(corner)[-2:] for corner in corners)
+    return view.intersects(bounding_box(to_slide(viewer, *place) for place in places))

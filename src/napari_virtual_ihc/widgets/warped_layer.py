@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_virtual_ihc.registration import affine as affine_map
 from napari_virtual_ihc.widgets.aligned import Aligned
 from napari_virtual_ihc.widgets.layers import WARPED, slide_layer
+from napari_virtual_ihc.widgets.turning import turned
 from napari_virtual_ihc.widgets.virtual import place_above
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class WarpedLayer(QObject):
     def _place(self) -> None:
         layer = self.layer()
         if layer is not None:
-            layer.affine = matrix(self.held())
+            layer.affine = turned(self._session.viewer, matrix(self.held()))
 
 
 def matrix(affine: Affine) -> Affine:
