@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIDE = 600
+SIDE_PX = 512
 SCALE = ("--mpp-virtual", "0.5", "--mpp-real", "0.5")
 
 
@@ -98,11 +99,15 @@ def _check_files(out: Path, found: dict) -> None:
     page = Text()
     page.feed((out / "report.html").read_text("utf-8"))
     text = " ".join(page.words)
-    assert not page.links
+    assert page.links
+    assert all(link.startswith("data:image/png") for link in page.links)
     assert text.count("Research use only") >= 2
     assert found["provenance"]["real"] in text
     assert "virtual.png" not in text
     assert "Bland–Altman" in text
+    assert (out / "report.pdf").read_bytes().startswith(b"%PDF-1.4")
+    assert np.asarray(Image.open(out / "region.png")).shape[1] == 3 * SIDE_PX + 16
+    assert (out / "scatter.svg").exists()
 
 
 @pytest.mark.parametrize(

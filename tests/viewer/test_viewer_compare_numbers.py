@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from compare_scene import he_slide, registered
+from PIL import Image
 from qtpy.QtCore import QPointF
 from test_viewer_compare_maps import docked
 from test_viewer_window import _spin_until
@@ -14,6 +16,7 @@ from viewer_fakes import FakeModel, FakePrepare
 
 from napari_virtual_ihc.comparison.agreement import totals
 from napari_virtual_ihc.comparison.drawing import Dot
+from napari_virtual_ihc.comparison.marking import STRIP_RGB
 from napari_virtual_ihc.widgets.camera import look_at, visible_box
 from napari_virtual_ihc.widgets.compare_model import NO_VIRTUAL
 from napari_virtual_ihc.widgets.compare_regions import DRAWN, SLIDE, drawn
@@ -21,6 +24,7 @@ from napari_virtual_ihc.widgets.settle import wait_until_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari import Viewer
 
@@ -61,7 +65,9 @@ def measured(compare: CompareController, where: str) -> CompareController:
     return compare
 
 
-def test_the_slide_is_measured_where_it_is_comparable(compare: CompareController) -> None:
+def test_the_slide_is_measured_where_it_is_comparable(
+    compare: CompareController, tmp_path: Path
+) -> None:
     state = measured(compare, SLIDE).state
     assert state.error == ""
     answer = state.answer
@@ -86,6 +92,25 @@ def test_the_slide_is_measured_where_it_is_comparable(compare: CompareController
     plotted = next(one for one in by_size if one.square_um == 100)
     y, x = visible_box(compare.session.viewer).centre
     assert (y, x) == pytest.approx((plotted.y_um[0] + 50, plotted.x_um[0] + 50))
+    saved(compare, tmp_path)
+
+
+def saved(compare: CompareController, folder: Path) -> None:
+    """Write the report, and look at what says that it is virtual."""
+    compare.save(folder / "out")
+    assert _spin_until(lambda: not compare.state.activity, 60)
+    assert compare.state.error == ""
+    assert "report.pdf" in compare.view.notice.text()
+    told = json.loads((folder / "out" / "comparison.json").read_text("utf-8"))
+    assert told["provenance"]["virtual"] == {"model": "demo"}
+    assert told["provenance"]["he"] == compare.watch.sides.he.fingerprint
+    assert np.asarray(Image.open(folder / "out" / "plots.png")).shape[1] > 2000
+    region = np.asarray(Image.open(folder / "out" / "region.png"))
+    assert (region[-2, 1] == STRIP_RGB).all()
+    (folder / "file").write_text("no folder")
+    compare.save(folder / "file")
+    assert _spin_until(lambda: not compare.state.activity, 60)
+    assert "file" in compare.state.error
 
 
 def test_a_drawn_region_has_its_own_numbers_and_none_is_said(

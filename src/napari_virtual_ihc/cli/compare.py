@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def compare(
     virtual: Annotated[Path, typer.Argument(help="Virtual IHC.")],
     real: Annotated[Path, typer.Argument(help="Real IHC.")],
-    out: Annotated[Path, typer.Option(help="Folder for CSV, JSON and the HTML report.")],
+    out: Annotated[Path, typer.Option(help="Folder for CSV, JSON, pictures and the report.")],
     registration: Annotated[
         Path | None,
         typer.Option(help="Folder written by register; without it, slides are aligned."),
@@ -37,7 +37,9 @@ def compare(
     from napari_virtual_ihc.comparison.asking import scale_for, scorer_for
     from napari_virtual_ihc.comparison.gate import ComparableTissue, SlidePair, layout_for
     from napari_virtual_ihc.comparison.pairing import require_aligned, score_pair
+    from napari_virtual_ihc.comparison.region_picture import region_picture
     from napari_virtual_ihc.comparison.report import facts
+    from napari_virtual_ihc.comparison.report_files import write_report
     from napari_virtual_ihc.slides.open import open_slide
 
     for mpp in (mpp_virtual, mpp_real):
@@ -59,7 +61,9 @@ def compare(
         "registered": registration is not None, "region_um": None if box is None else list(box),
     }  # fmt: skip
     told = facts(tally, found, about)
-    _write(out, told, found, tally.protocol)
+    with progress("Picture") as bar:
+        picture = region_picture(first, second, pair, box, "VIRTUAL IHC", bar)
+    write_report(out, told, found, picture)
     if told["comparable_share"] is None:
         say("There is no tissue on both slides here.")
     emit(_shown(told, as_json), as_json)
@@ -73,17 +77,6 @@ def _registered(real: Slide, folder: Path | None) -> Slide:
     from napari_virtual_ihc.registration.warp import warp
 
     return warp(load(folder), real)
-
-
-def _write(out: Path, told: dict[str, Any], found: Any, protocol: str) -> None:
-    from napari_virtual_ihc.comparison.report import html
-    from napari_virtual_ihc.comparison.table import agreement_csv, squares_csv
-    from napari_virtual_ihc.files import atomic_write_bytes, write_json
-
-    write_json(out / "comparison.json", told)
-    atomic_write_bytes(out / "agreement.csv", agreement_csv(found, protocol))
-    atomic_write_bytes(out / "squares.csv", squares_csv(found))
-    atomic_write_bytes(out / "report.html", html(told, found))
 
 
 def _shown(told: dict[str, Any], as_json: bool) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.agreement import totals
-from napari_virtual_ihc.comparison.drawing import svg
-from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scatter
+from napari_virtual_ihc.comparison.drawing import data_uri, svg
+from napari_virtual_ihc.comparison.region_picture import verdict_words
+from napari_virtual_ihc.comparison.report_page import plotted, share_words
 from napari_virtual_ihc.comparison.tally import MEASURES
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY, stamp
 
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.comparison.agreement import Paired
     from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.region_picture import RegionPicture
     from napari_virtual_ihc.measures.bootstrap import Estimate
 
 COMPARISON_SCHEMA = "virtual-ihc/comparison/1"
 _SHOWN = ("pearson", "spearman", "icc", "bias", "lower", "upper", "kappa", "dice")
-_PLOTTED_AT = 100.0
 _STYLE = (
     "body{font:13px sans-serif;max-width:1020px;margin:16px auto}"
-    ".virtual{background:#D55E00;color:#fff;padding:6px 10px;font-weight:bold}"
+    ".virtual{background:#6E176B;color:#fff;padding:6px 10px;font-weight:bold}"
     "table{border-collapse:collapse;font-size:11px}td,th{border:1px solid #ccc;padding:2px 5px;"
     "text-align:right}th:first-child,td:first-child{text-align:left}pre{font-size:10px;"
     "white-space:pre-wrap}"
@@ -61,7 +62,9 @@ def facts(pair: PairTally, found: Sequence[Paired], about: Mapping[str, Any]) ->
     }
 
 
-def html(told: Mapping[str, Any], found: Sequence[Paired]) -> bytes:
+def html(
+    told: Mapping[str, Any], found: Sequence[Paired], picture: RegionPicture | None = None
+) -> bytes:
     """Return the report as one HTML file that needs no other.
 
     Parameters
@@ -70,14 +73,15 @@ def html(told: Mapping[str, Any], found: Sequence[Paired]) -> bytes:
         What `facts` returned.
     found
         The agreement it was made of.
+    picture
+        Of the region.
     """
-    share = told["comparable_share"]
-    comparable = "no tissue" if share is None else f"{share:.1%} of the tissue was comparable"
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         f"<title>Virtual against real IHC</title><style>{_STYLE}</style></head><body>",
         f'<p class="virtual">VIRTUAL. {escape(RESEARCH_USE_ONLY)}</p>',
-        f"<h1>Virtual against real IHC</h1><p>{escape(comparable)}; only that is measured.</p>",
+        f"<h1>Virtual against real IHC</h1><p>{escape(share_words(told))}</p>",
+        "" if picture is None else _picture(picture),
         _plots(found), _region(told["region"]), _agreement(found),
         f"<p>{escape(told['protocol'])}</p>",
         f"<pre>{escape(json.dumps(told['provenance'], indent=1, ensure_ascii=False))}\n"
@@ -87,12 +91,19 @@ def html(told: Mapping[str, Any], found: Sequence[Paired]) -> bytes:
     return "\n".join(parts).encode()
 
 
+def _picture(picture: RegionPicture) -> str:
+    legend = " ".join(
+        f'<span style="background:rgb{colour};padding:0 6px">&nbsp;</span> {escape(words)}'
+        for words, colour in verdict_words()
+    )
+    whole = (
+        f'<img src="{data_uri(picture.whole())}" width="100%" alt="virtual, real, comparability">'
+    )
+    return f"{whole}<p>{escape(picture.words)}. {legend}</p>"
+
+
 def _plots(found: Sequence[Paired]) -> str:
-    areas = [one for one in found if one.measure.name == "dab_area"]
-    if not areas:
-        return "<p>No tissue to measure.</p>"
-    shown = min(areas, key=lambda one: abs(one.square_um - _PLOTTED_AT))
-    return "".join(map(svg, (scatter(shown), bland_altman(shown), against_size(areas))))
+    return "".join(map(svg, plotted(found))) or "<p>No tissue to measure.</p>"
 
 
 def _region(region: Mapping[str, Mapping[str, float | None]]) -> str:

@@ -31,7 +31,8 @@ class MapInfo(HeatScale):
 
     def told(self, layout: Layout) -> str:
         """Return formula and window in one line."""
-        return f"{self.title} ({self.unit}): {self.formula}; window {layout.window_um:g} µm"
+        unit = "" if self.classes else f" ({self.unit})"
+        return f"{self.title}{unit}: {self.formula}; window {layout.window_um:g} µm"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QFileDialog
 
 from napari_virtual_ihc.widgets.camera import look_at
 from napari_virtual_ihc.widgets.compare_model import CompareState, pair_line
@@ -12,12 +14,15 @@ from napari_virtual_ihc.widgets.compare_numbers import Numbers
 from napari_virtual_ihc.widgets.compare_page import ComparePage
 from napari_virtual_ihc.widgets.compare_regions import DRAWN, start_drawing
 from napari_virtual_ihc.widgets.compare_sides import SidesWatch
+from napari_virtual_ihc.widgets.drawing_view import png_of
 from napari_virtual_ihc.widgets.map_layer import MapLayer
 from napari_virtual_ihc.widgets.map_model import MapState
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.agreement import Paired
     from napari_virtual_ihc.widgets.session import Session
+
+_PX_PER_POINT = 2.5
 
 
 class CompareController(QObject):
@@ -53,6 +58,10 @@ class CompareController(QObject):
         self.state.where = DRAWN
         start_drawing(self.session.viewer)
 
+    def save(self, folder: Path) -> None:
+        """Write what was measured, its plots as they are shown, and the report."""
+        self.numbers.save(folder, png_of(self.view.results.drawings(), _PX_PER_POINT))
+
     def _connect(self) -> None:
         view, numbers = self.view, self.numbers
         view.map.map_chosen.connect(self.map.choose)
@@ -62,6 +71,7 @@ class CompareController(QObject):
         view.draw_requested.connect(self.draw)
         view.measure_requested.connect(numbers.measure)
         view.cancel_requested.connect(numbers.cancel)
+        view.save_requested.connect(self._on_save_requested)
         view.came_into_view.connect(numbers.look)
         view.results.measure_chosen.connect(self._on_measure_chosen)
         view.results.square_clicked.connect(self._on_square_clicked)
@@ -78,6 +88,11 @@ class CompareController(QObject):
             self.state.where = value
         else:
             self.numbers.set_choice(name, value)
+
+    def _on_save_requested(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self.view, "Folder for the report")
+        if chosen:
+            self.save(Path(chosen))
 
     def _on_measure_chosen(self, name: str) -> None:
         self.state.measure = name

@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject
 
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.compare_model import MOST_LIVE_MM2, NO_VIRTUAL, TOO_LARGE
 from napari_virtual_ihc.widgets.compare_regions import in_view, region_of
+from napari_virtual_ihc.widgets.compare_saving import write_answer
 from napari_virtual_ihc.widgets.measuring import Measurer
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_virtual_ihc.widgets.compare_model import CompareState
     from napari_virtual_ihc.widgets.compare_sides import SidesWatch
@@ -38,16 +40,13 @@ class Numbers(QObject):
         Whether the page is on screen: nobody reads numbers of the view otherwise.
     """
 
-    measured = Signal()
-    """A region was measured."""
-
     def __init__(
         self, session: Session, watch: SidesWatch, state: CompareState, seen: Callable[[], bool]
     ) -> None:
         super().__init__()
         self._session, self._watch, self._state, self._seen = session, watch, state, seen
         self._measurer: Measurer | None = None
-        self._work: Work[Answer] | None = None
+        self._work: Work[Answer] | Work[tuple[str, ...]] | None = None
         self._live: Work[Answer] | None = None
         watch.changed.connect(self._on_sides_changed)
         session.camera_moved.connect(self._stop_live)
@@ -64,14 +63,19 @@ class Numbers(QObject):
         except VirtualIhcError as error:
             state.error = str(error)
             return
-        self._stop_live()
-        self._session.busy.add("compare")
-        self._on_progress(f"Measuring the {region.words}", 0, 0)
-        self._work = Work(partial(measurer.measure, region), "measures a region")
-        self._work.progressed.connect(self._on_progress)
-        self._work.finished.connect(self._on_measured)
-        self._work.failed.connect(self._on_failed)
-        self._work.start()
+        work = Work(partial(measurer.measure, region), "measures a region")
+        work.finished.connect(self._on_measured)
+        self._begin(work, f"Measuring the {region.words}")
+
+    def save(self, folder: Path, plots: bytes) -> None:
+        """Write what was measured last: numbers, pictures, plots (a PNG) and the report."""
+        answer, state = self._state.answer, self._state
+        state.error, state.notice = "", ""
+        if answer is None or state.activity:
+            return
+        work = Work(partial(write_answer, answer, folder, plots), "writes a report")
+        work.finished.connect(partial(self._on_saved, folder))
+        self._begin(work, "Writing the report")
 
     def cancel(self) -> None:
         """Stop measuring."""
@@ -138,6 +142,15 @@ class Numbers(QObject):
         self._show_view(None, NO_VIRTUAL if lacks else "")
         self.look()
 
+    def _begin(self, work: Work[Answer] | Work[tuple[str, ...]], words: str) -> None:
+        self._stop_live()
+        self._session.busy.add("compare")
+        self._on_progress(words, 0, 0)
+        work.progressed.connect(self._on_progress)
+        work.failed.connect(self._on_failed)
+        self._work = work
+        work.start()
+
     def _stop_live(self) -> None:
         self._session.busy.discard("agreement")
         if self._live is not None:
@@ -161,7 +174,10 @@ class Numbers(QObject):
     def _on_measured(self, answer: Answer) -> None:
         self._end()
         self._state.answer = answer
-        self.measured.emit()
+
+    def _on_saved(self, folder: Path, names: tuple[str, ...]) -> None:
+        self._end()
+        self._state.notice = f"Written into {folder.name}: {', '.join(names)}."
 
     def _on_failed(self, sentence: str) -> None:
         self._end()

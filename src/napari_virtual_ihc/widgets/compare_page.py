@@ -18,6 +18,7 @@ from napari_virtual_ihc.widgets.look import (
     row,
     show_message,
     tool_button,
+    widened,
 )
 from napari_virtual_ihc.widgets.map_view import MapView
 
@@ -122,9 +123,9 @@ class ComparePage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         items: list[QWidget] = [
             self.live,
-            row("Measure", self.where, self.draw),
-            row("cells", self.cells, "vectors", self.vectors, 1),
-            row(self.measure, 1, self.save),
+            row("Region", self.where, self.draw),
+            row("Cells", self.cells, "vectors", self.vectors),
+            row(self.measure, self.save),
             self.bar, self._activity, self.error, self.notice, self.results,
         ]  # fmt: skip
         for item in items:
@@ -152,4 +153,4 @@ def _box(names: Sequence[str], titles: Sequence[str] = ()) -> QComboBox:
     box = QComboBox()
     for name, title in zip(names, titles or names, strict=True):
         box.addItem(title, name)
-    return box
+    return widened(box)

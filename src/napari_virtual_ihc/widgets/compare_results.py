@@ -16,12 +16,13 @@ from napari_virtual_ihc.widgets.compare_words import (
     share_line,
 )
 from napari_virtual_ihc.widgets.drawing_view import DrawingView
-from napari_virtual_ihc.widgets.look import message_label, row, show_message
+from napari_virtual_ihc.widgets.look import message_label, row, show_message, widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_virtual_ihc.comparison.agreement import Paired
+    from napari_virtual_ihc.comparison.drawing import Drawing
     from napari_virtual_ihc.widgets.measuring import Answer
 
 PLOTTED_UM = 100.0
@@ -41,14 +42,14 @@ class Results(QWidget):
         self._plotted: Paired | None = None
         self.share = message_label("")
         self.table, self.agreement = table_label(), table_label()
-        self.measures = QComboBox()
+        self.measures = widened(QComboBox())
         self.measures.setToolTip("Whose agreement is shown")
         self.scatter, self.bland_altman = DrawingView(_CLICK), DrawingView(_CLICK)
         self.sizes = DrawingView()
         self.protocol = message_label("font-size: 8pt;")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._choice = row("Agreement of", self.measures, 1)
+        self._choice = row("Agreement of", self.measures)
         for item in (
             self.share, self.table, self._choice, self.agreement, self.scatter, self.bland_altman,
             self.sizes, self.protocol,
@@ -72,10 +73,10 @@ class Results(QWidget):
             self._shown = shown
             self._show_agreement(shown)
 
-    def drawings(self) -> list[DrawingView]:
+    def drawings(self) -> list[Drawing]:
         """Return the plots that are shown, in their order."""
         views = (self.scatter, self.bland_altman, self.sizes)
-        return [view for view in views if view.drawing is not None]
+        return [view.drawing for view in views if view.drawing is not None]
 
     def _offer(self, measures: Sequence[tuple[str, str]], chosen: str) -> None:
         self._choice.setVisible(bool(measures))

@@ -31,8 +31,8 @@ def share_line(answer: Answer) -> str:
         return f"{_capital(answer.region.words)}: no tissue on both slides."
     failed = f" {answer.failed} virtual tiles failed and are left out." if answer.failed else ""
     return (
-        f"{_capital(answer.region.words)}: {share:.0%} of the tissue is comparable; only that is "
-        f"measured.{failed}"
+        f"{_capital(answer.region.words)}: {100 * share:.0f} % of the tissue is comparable; only "
+        f"that is measured.{failed}"
     )
 
 
@@ -110,7 +110,8 @@ def _short(value: float) -> str:
     """Return two digits, which is as much as a bootstrap says."""
     if not math.isfinite(value):
         return "–"
-    return (f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}").replace("-", "−")
+    digits = 2 if abs(value) < 1 else 1 if abs(value) < 10 else 0
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def _right(text: str) -> str:

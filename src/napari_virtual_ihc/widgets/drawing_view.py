@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+from qtpy.QtCore import QBuffer, QPointF, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_virtual_ihc.comparison.drawing import INK, Area, Dot, Line, Words
+from napari_virtual_ihc.comparison.drawing import INK, Area, Dot, Line, Words, paper
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qtpy.QtGui import QMouseEvent, QPaintEvent
 
     from napari_virtual_ihc.comparison.drawing import Drawing, Mark
@@ -70,12 +72,9 @@ class DrawingView(QWidget):
         if self.drawing is None:
             return
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         scale = self._scale()
         painter.scale(scale, scale)
-        ink = self.palette().color(self.foregroundRole())
-        for mark in self.drawing.marks:
-            _paint(painter, mark, ink)
+        paint(painter, self.drawing, self.palette().color(self.foregroundRole()))
         painter.end()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
@@ -99,6 +98,33 @@ class DrawingView(QWidget):
 
     def _scale(self) -> float:
         return self.width() / self.drawing.width if self.drawing else 1.0
+
+
+def paint(painter: QPainter, drawing: Drawing, ink: QColor) -> None:
+    """Draw every mark; ``ink`` is the colour of words and axes."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for mark in drawing.marks:
+        _paint(painter, mark, ink)
+
+
+def png_of(drawings: Sequence[Drawing], scale: float) -> bytes:
+    """Return drawings side by side on white as a PNG, ``scale`` px to a point; none for none."""
+    if not drawings:
+        return b""
+    width = round(sum(one.width for one in drawings) * scale)
+    height = round(max(one.height for one in drawings) * scale)
+    image = QImage(width, height, QImage.Format.Format_RGB32)
+    image.fill(QColor("white"))
+    painter = QPainter(image)
+    painter.scale(scale, scale)
+    for one in drawings:
+        paint(painter, one, QColor(paper(INK)))
+        painter.translate(one.width, 0)
+    painter.end()
+    buffer = QBuffer()
+    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+    image.save(buffer, "PNG")
+    return bytes(buffer.data().data())
 
 
 def _paint(painter: QPainter, mark: Mark, ink: QColor) -> None:

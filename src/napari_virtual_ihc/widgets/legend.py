@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT, _BAR = 210, 62, 12
 _TITLE, _ROW, _PATCH = 22, 16, 11
 _MARGIN, _PAD = 10, 8
+_UNDER_BANNER = 44
 _POINTS = 9
 
 
@@ -52,7 +53,7 @@ class Legend(QWidget):
         """Move to the top right corner of the canvas."""
         canvas = self.parentWidget()
         if canvas is not None:
-            self.move(canvas.width() - self.width() - _MARGIN, _MARGIN)
+            self.move(canvas.width() - self.width() - _MARGIN, _UNDER_BANNER)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the title, and a bar with its ends or a patch for each class."""
@@ -75,7 +76,7 @@ class Legend(QWidget):
 def _draw_bar(painter: QPainter, inner: QRect, scale: HeatScale) -> None:
     bar = QRect(inner.left(), inner.center().y() - _BAR // 2 + 2, inner.width(), _BAR)
     painter.drawImage(bar, _bar(scale.colormap))
-    low = f"≤ {scale.low:g}" if scale.low < 0 else f"{scale.low:g}"
+    low = f"≤ {scale.low:g}".replace("-", "−") if scale.low < 0 else f"{scale.low:g}"
     bottom = Qt.AlignmentFlag.AlignBottom
     painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignLeft, low)
     high = f"≥ {scale.high:g} {scale.unit}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from napari_virtual_ihc.widgets.look import AMBER, message_label, row, show_message
+from napari_virtual_ihc.widgets.look import AMBER, message_label, row, show_message, widened
 from napari_virtual_ihc.widgets.map_model import BETWEEN, OFF, MapState, between_of, titles
 
 
@@ -24,7 +24,7 @@ class MapView(QWidget):
     def __init__(self, state: MapState) -> None:
         super().__init__()
         self._state = state
-        self.maps, self.between = QComboBox(), QComboBox()
+        self.maps, self.between = widened(QComboBox()), widened(QComboBox())
         for name, title in titles():
             self.maps.addItem(title, name)
         for name, title in BETWEEN.items():
@@ -36,8 +36,8 @@ class MapView(QWidget):
         self.formula, self.waiting = message_label(""), message_label(AMBER)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(row("Map", self.maps, 1))
-        layout.addWidget(row("between", self.between, 1))
+        layout.addWidget(row("Map", self.maps))
+        layout.addWidget(row("between", self.between))
         layout.addWidget(self.waiting)
         layout.addWidget(self.formula)
         self.maps.activated.connect(self._on_map_chosen)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.agreement import SQUARES_UM, agreements
 from napari_virtual_ihc.comparison.asking import scale_for, scorer_for
 from napari_virtual_ihc.comparison.gate import ComparableTissue
 from napari_virtual_ihc.comparison.pairing import PairScorer
+from napari_virtual_ihc.comparison.region_picture import region_picture
 from napari_virtual_ihc.errors import DataError
+from napari_virtual_ihc.widgets.overlays import banner_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.comparison.agreement import Paired
     from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.region_picture import RegionPicture
     from napari_virtual_ihc.comparison.squares import Box
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.tiles.awaited import AwaitedTiles
@@ -109,7 +113,7 @@ class Measurer:
             scoring = self._begun(progress)
             tally = scoring.scorer.tally(
                 region.box,
-                lambda done, total: progress(f"Measuring the {region.words}", done, total),
+                partial(progress, f"Measuring the {region.words}"),
                 region.outline,
             )
             failed = len(scoring.tiles.failed)
@@ -119,9 +123,19 @@ class Measurer:
             found = agreements(tally, squares_um)
             return Answer(region, tally, found, self._about(region, scoring), failed, self)
 
-    def virtual(self, progress: Progress) -> Slide:
-        """Return the virtual slide, to be read until ``progress`` is cancelled."""
-        return self._begun(progress).virtual
+    def picture(self, region: Region, progress: Progress) -> RegionPicture:
+        """Return a picture of a region: virtual, real and comparability."""
+        info = self._side.info
+        with self._turn:
+            virtual = self._begun(progress).virtual
+            return region_picture(
+                virtual,
+                self.sides.real,
+                self.sides.he_pair(),
+                region.box,
+                banner_text(info.marker, info.model),
+                partial(progress, "Drawing the region"),
+            )
 
     def _begun(self, progress: Progress) -> Scoring:
         progress("Reading stain vectors and scale")

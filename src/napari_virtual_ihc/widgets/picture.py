@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
+from napari_virtual_ihc.comparison.marking import burn_mark
 from napari_virtual_ihc.errors import ExportError
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
 from napari_virtual_ihc.widgets.overlays import banner_text
@@ -17,22 +18,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.viewer import Viewer
     from napari.window import Window
-    from numpy.typing import NDArray
     from qtpy.QtWidgets import QComboBox
-
-_STRIP, _FONT = 26, 15
-_STRIP_RGB, _WORDS_RGB = (110, 23, 107), (255, 255, 255)
-
-
-def burn_mark(rgb: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
-    """Return the picture (YX3) with ``words`` in a strip under it, so that they stay with it."""
-    height, width = rgb.shape[:2]
-    picture = Image.new("RGB", (width, height + _STRIP), _STRIP_RGB)
-    picture.paste(Image.fromarray(rgb), (0, 0))
-    place = (width // 2, height + _STRIP // 2)
-    font = ImageFont.load_default(_FONT)
-    ImageDraw.Draw(picture).text(place, words, fill=_WORDS_RGB, font=font, anchor="mm")
-    return np.asarray(picture)
 
 
 def export_picture(viewer: ViewerModel, path: Path) -> Path:

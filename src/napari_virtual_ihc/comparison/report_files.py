@@ -1,0 +1,62 @@
+"""Everything of one comparison as files in a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_virtual_ihc.comparison.drawing import png, svg
+from napari_virtual_ihc.comparison.pdf import pdf
+from napari_virtual_ihc.comparison.report import html
+from napari_virtual_ihc.comparison.report_page import page, plotted
+from napari_virtual_ihc.comparison.table import agreement_csv, squares_csv
+from napari_virtual_ihc.files import atomic_write_bytes, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from napari_virtual_ihc.comparison.agreement import Paired
+    from napari_virtual_ihc.comparison.region_picture import RegionPicture
+
+TITLE = "Virtual against real IHC. Research use only."
+_PLOTS = ("scatter", "bland-altman", "agreement-by-size")
+
+
+def write_report(
+    folder: Path,
+    told: Mapping[str, Any],
+    found: Sequence[Paired],
+    picture: RegionPicture | None,
+    more: Mapping[str, bytes] | None = None,
+) -> tuple[str, ...]:
+    """Write numbers, plots, pictures and the report; return the names of the files.
+
+    Parameters
+    ----------
+    told, found
+        What `report.facts` returned, and the agreement it was made of.
+    picture
+        Of the region; no ``region.png`` where None.
+    more
+        Other files by name.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+    """
+    files = {
+        "comparison.json": to_json(dict(told)),
+        "agreement.csv": agreement_csv(found, told["protocol"]),
+        "squares.csv": squares_csv(found),
+        "report.html": html(told, found, picture),
+        "report.pdf": pdf(page(told, found, picture), TITLE),
+    }
+    for name, drawing in zip(_PLOTS, plotted(found), strict=False):
+        files[f"{name}.svg"] = svg(drawing).encode()
+    if picture is not None:
+        files["region.png"] = png(picture.whole())
+    files |= more or {}
+    for name, content in files.items():
+        atomic_write_bytes(folder / name, content)
+    return tuple(files)
