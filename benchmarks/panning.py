@@ -53,11 +53,14 @@ class RepeatedField:
         return field[rows[:, None], cols[None]], np.ones((h, w), np.bool_)
 
 
-def repeated_phantom(side: int, field_px: int) -> Slide:
-    """Return a slide of ``side`` px at 0.5 µm/px, and draw its field."""
-    field = Phantom(seed=11, height=field_px, width=field_px, mpp=MPP).he()
+def repeated_phantom(side: int, field_px: int, *, ihc: bool = False) -> Slide:
+    """Return a slide of ``side`` px at 0.5 µm/px, H&E or its IHC, and draw its field."""
+    phantom = Phantom(seed=11, height=field_px, width=field_px, mpp=MPP)
+    field = phantom.ihc() if ihc else phantom.he()
     pixels = field.region(0.0, 0.0, field_px, field_px, MPP).pixels
-    return Slide(f"phantom-{side}", RepeatedField(pixels, side), MPP, trusted=True)
+    return Slide(
+        f"phantom-{side}{'-ihc' if ihc else ''}", RepeatedField(pixels, side), MPP, trusted=True
+    )
 
 
 @dataclass(frozen=True)

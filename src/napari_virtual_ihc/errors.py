@@ -51,5 +51,9 @@ class RegistrationError(VirtualIhcError):
     """Two slides cannot be laid onto each other, or a registration cannot be used."""
 
 
+class ReviewError(VirtualIhcError):
+    """A review, or regions marked in it, cannot be read, written or opened here."""
+
+
 class Cancelled(Exception):
     """The work was no longer wanted."""

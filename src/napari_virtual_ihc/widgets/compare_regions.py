@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_virtual_ihc.comparison.squares import Box
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.widgets.camera import visible_box
+from napari_virtual_ihc.widgets.camera import to_slide, visible_box
 from napari_virtual_ihc.widgets.measuring import Region
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def drawn(viewer: ViewerModel) -> Region:
     if layer is None:
         raise VirtualIhcError(_NOTHING_DRAWN)
     index = max(layer.selected_data, default=len(layer.data) - 1)
-    corners = np.array([layer.data_to_world(point)[-2:] for point in layer.data[index]])
+    points = (layer.data_to_world(point)[-2:] for point in layer.data[index])
+    corners = np.array([to_slide(viewer, *point) for point in points])
     (top, left), (bottom, right) = corners.min(axis=0), corners.max(axis=0)
     box = Box(float(top), float(left), float(bottom - top), float(right - left))
     outline = _outline(corners, str(layer.shape_type[index]))
