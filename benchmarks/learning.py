@@ -1,8 +1,9 @@
 """Whether the faster training step learns what the published one does; prints one JSON object.
 
 ASP and MDCL train 200 steps on the same pairs: ours from three seeds, with the precision that the
-trainer takes on this machine, and the published way (`published.py`, float32) from the start and
-the batches of each of them. The figure is the grey difference of held-out pairs, in grey levels.
+trainer takes on this machine unless another is given, and the published way (`published.py`,
+float32) from the start and the batches of each of them. The figure is the grey difference of
+held-out pairs, in grey levels.
 
 within           whether, for each method and seed, ours differs from the published way from the
                  same start by no more than the three seeds of ours differ among themselves
@@ -55,6 +56,7 @@ def settings_of(kind: type[Asp], words: argparse.Namespace, seed: int) -> Traini
             "marker": words.marker,
             "steps": words.steps,
             "seed": seed,
+            "precision": words.precision,
         }
     )
 
@@ -106,6 +108,7 @@ def main() -> None:
     parser.add_argument("--mpp", type=float, required=True, help="their scale, µm/px")
     parser.add_argument("--marker", default="unknown", help="what their IHC shows")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--precision", default="auto", help="of ours; the published is float32")
     words = parser.parse_args()
     methods: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as work:
@@ -116,6 +119,7 @@ def main() -> None:
         "within": all(within(rows) for rows in methods.values()),
         "methods": methods,
         "steps": words.steps,
+        "precision": words.precision,
     }
     print(json.dumps(result) if words.json else json.dumps(result, indent=1))
 
