@@ -44,6 +44,9 @@ def test_a_diffusion_gives_the_same_bytes_again_and_others_by_another_seed(
     assert run([*words, "demo-miu-diff", "--tiles", "1", "--json"]) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found["agrees"]
+    words = ["translate", str(slide), str(tmp_path / "c.ome.zarr"), "--model", "demo-miu-diff"]
+    assert run([*words, "--mpp", "1", "--steps", "2", "--device", "cpu", "--seed", "7"]) == 1
+    assert "seed 1 instead of 7)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,10 @@ def test_a_diffusion_gives_the_same_bytes_again_and_others_by_another_seed(
         (["--steps", "301"], "'steps' is 301, more than the 300 of 'start'"),
         (["--sampler", "magic"], "Unknown sampler 'magic'"),
         (["--sampler", "egsde", "--steps", "501"], "steps"),
+        (["--seed", "99999999999999999999999"], "A seed is a number"),
+        (["--statistics", "none"], "Unknown statistics 'none'"),
+        (["--steps", "2", "--region", "5000,300,100,100"], "region"),
+        (["--model", "demo", "--steps", "5"], "'demo' is no diffusion"),
     ],
 )
 def test_what_a_diffusion_cannot_do_is_one_sentence(

@@ -42,6 +42,17 @@ def test_wrong_words_are_wrong_use(words: list[str]) -> None:
     assert run(words) == WRONG_USE
 
 
+def test_ctrl_c_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_virtual_ihc.models.library.Library.list", interrupt)
+    assert run(["models", "list"]) == FAILED
+    assert "run the same command again" in capsys.readouterr().err
+
+
 def test_a_file_that_is_no_slide_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_virtual_ihc.errors import ModelError
-from napari_virtual_ihc.models.library import BUNDLED, Library, bundled_folder
+from napari_virtual_ihc.errors import ModelError, UsageError
+from napari_virtual_ihc.models.folder import load_model
+from napari_virtual_ihc.models.library import BUNDLED, Library, bundled_folder, folder_for
 from napari_virtual_ihc.settings import Settings, save_settings
 
 if TYPE_CHECKING:
@@ -63,6 +64,17 @@ def test_a_bundled_model_is_whole_and_honest(name: str) -> None:
     assert model.card.validation
     assert any("synthetic" in note for note in model.card.notes)
     assert (bundled_folder(name) / "weights.safetensors").stat().st_size < 15e6
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "demo", "demo-miu-diff"])
+def test_a_name_that_is_no_folder_s_or_a_bundled_one_s_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="name"):
+        folder_for(name)
+
+
+def test_a_run_folder_stands_for_its_model(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run" / "model")
+    assert Library([]).get(str(tmp_path / "run")).card.name == load_model(folder).card.name
 
 
 def test_listing_needs_no_torch() -> None:

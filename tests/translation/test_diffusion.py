@@ -227,6 +227,12 @@ def test_what_does_not_fit_is_one_sentence(
     assert str(caught.value).count("\n") == 0
 
 
+def test_a_seed_that_no_noise_has_is_refused(model: Model) -> None:
+    for seed in (-1, 2**63):
+        with pytest.raises(UsageError, match="seed"):
+            Sampling(seed=seed).recipe(model.card)
+
+
 def test_provenance_names_sampler_and_seed(model: Model, slide: Slide) -> None:
     named = translator(model, slide, sampling=Sampling(steps=3, seed=7)).provenance()["settings"]
     assert named["sampler"]["chosen"] == {"name": "model", "steps": 3, "seed": 7}

@@ -15,7 +15,7 @@ from napari_virtual_ihc.widgets.camera import Box, look_at, set_magnification
 from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.settle import wait_until_settled
-from napari_virtual_ihc.widgets.translate_model import TileCounts
+from napari_virtual_ihc.widgets.translate_model import TileCounts, progress_text
 from napari_virtual_ihc.widgets.virtual import virtual_layers
 
 if TYPE_CHECKING:
@@ -191,6 +191,20 @@ def test_held_shows_what_there_is_and_makes_nothing(window: Viewer, page: Page) 
     translate.translation.set_live(True)
     assert _spin_until(lambda: len(model.made) > made)
     assert wait_until_settled(session, 20)
+
+
+def test_a_view_stopped_half_way_is_not_called_complete(window: Viewer, page: Page) -> None:
+    model = FakeModel(seconds=0.4)
+    _, translate = page(painted_slide(), FakePrepare(demo=model))
+    look_at(window, 500.0, 500.0, 20)
+    assert _spin_until(lambda: 0 < translate.state.tiles.done < translate.state.tiles.wanted)
+    translate.translation.set_live(False)
+    _spin_until(lambda: False, 0.6)
+    tiles = translate.state.tiles
+    assert tiles.done < tiles.wanted
+    assert progress_text(translate.state).endswith("Live is off")
+    translate.translation.set_live(True)
+    assert _spin_until(lambda: translate.state.tiles.done > tiles.done)
 
 
 def test_filling_makes_the_whole_slide(window: Viewer, page: Page) -> None:

@@ -14,6 +14,7 @@ from napari_virtual_ihc import __version__
 from napari_virtual_ihc.errors import Cancelled, UsageError, VirtualIhcError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
+_INTERRUPTED = 130
 # click's ClickException, which newer versions of typer carry inside themselves
 _WRONG_WORDS: type[Exception] = typer.BadParameter.__mro__[2]
 _COMMANDS = {
@@ -52,20 +53,25 @@ def run(arguments: list[str]) -> int:
     words = [word for word in arguments if word != "--debug"]
     try:
         result = build_app()(words, standalone_mode=False)
-        return result if isinstance(result, int) else DONE
+        code = result if isinstance(result, int) else DONE
+        return _stopped() if code == _INTERRUPTED else code
     except typer.Exit as leave:
         return leave.exit_code
     except _WRONG_WORDS as error:
         cast("typer.BadParameter", error).show()
         return WRONG_USE
     except (KeyboardInterrupt, typer.Abort, Cancelled):
-        print("Stopped; run the same command again to go on.", file=sys.stderr)
-        return FAILED
+        return _stopped()
     except (VirtualIhcError, OSError) as error:
         if debug:
             traceback.print_exc()
         print(f"virtual-ihc: {error}", file=sys.stderr)
         return WRONG_USE if isinstance(error, UsageError) else FAILED
+
+
+def _stopped() -> int:
+    print("Stopped; run the same command again to go on.", file=sys.stderr)
+    return FAILED
 
 
 def build_app() -> typer.Typer:

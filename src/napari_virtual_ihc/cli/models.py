@@ -74,15 +74,12 @@ def import_model(
     from napari_virtual_ihc.errors import UsageError
     from napari_virtual_ihc.models.card import read_card
     from napari_virtual_ihc.models.importing import ImportFacts, import_checkpoint
-    from napari_virtual_ihc.models.library import BUNDLED
-    from napari_virtual_ihc.settings import load_settings
+    from napari_virtual_ihc.models.library import folder_for
 
     if out is not None and library is not None:
         raise UsageError("Give --out or --library, not both.")
-    if name in BUNDLED and out is None:
-        raise UsageError(f"{name!r} is the name of a bundled model; give another --name.")
     facts = ImportFacts(name, mpp, marker, tissue, licence, mpp_out, reference_test_mode)
-    folder = out or (library or load_settings().library_dirs[0]) / name
+    folder = out or folder_for(name, library)
     import_checkpoint(file, facts, folder)
     card = read_card(folder)
     place = {"folder": str(folder)}
@@ -106,12 +103,11 @@ def join_models(
     """Make a diffusion model that translates slides of MIU-Diff's two trainings."""
     from napari_virtual_ihc.methods.miu_diff_model import join
     from napari_virtual_ihc.methods.recipe import values_of
-    from napari_virtual_ihc.models.library import Library
-    from napari_virtual_ihc.settings import load_settings
+    from napari_virtual_ihc.models.library import Library, folder_for
 
+    folder = out or folder_for(name)
     library = Library()
     guide = library.get(estimator) if estimator else None
-    folder = out or load_settings().library_dirs[0] / name
     fields = values_of(settings or [])
     card = join(library.get(score), guide, folder, name=name, sampler=fields, half=half)
     place = {"folder": str(folder)}

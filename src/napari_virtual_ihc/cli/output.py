@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from napari_virtual_ihc.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def emit(result: Mapping[str, Any], as_json: bool) -> None:
@@ -67,9 +67,26 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
+class Bar:
+    """A progress bar on standard error; call it with what is done and what there is in all."""
+
+    def __init__(self, bars: Progress, title: str) -> None:
+        self._bars, self._title = bars, title
+        self._task = bars.add_task(title, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far it is."""
+        self._bars.update(self._task, completed=done, total=total)
+
+    def step(self, done: int, total: int) -> None:
+        """Show how far the step is that leads to the next."""
+        words = f"{self._title} · step {done} of {total}"
+        self._bars.update(self._task, description=words)
+
+
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on standard error; yields ``report(done, total)``."""
+def progress(title: str) -> Iterator[Bar]:
+    """Show a progress bar on standard error."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -77,12 +94,7 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
-
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield report
+        yield Bar(bar, title)
 
 
 def _readable(value: object) -> str:

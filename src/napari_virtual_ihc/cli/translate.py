@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp, say
+from napari_virtual_ihc.errors import UsageError
 
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -49,13 +50,17 @@ def translate(
     )  # fmt: skip
     opened = open_slide(slide, mpp)
     loaded = Library().get(model)
+    if options.sampling != Sampling() and loaded.card.kind != "diffusion":
+        raise UsageError(
+            f"Model {loaded.card.name!r} is no diffusion: it knows no --sampler, --steps or --seed."
+        )
     warnings = opened.check()
     for warning in warnings:
         say(warning)
     with progress("Statistics, then tiles") as bar:
         report = translate_slide(
             opened, loaded, out, options, slide_path=slide, progress=bar, calibrating=bar,
-            notify=say,
+            stepping=bar.step, notify=say,
         )  # fmt: skip
     emit(replace(report, notes=(*warnings, *report.notes)).to_json(), as_json)
     return 0 if report.whole else 1

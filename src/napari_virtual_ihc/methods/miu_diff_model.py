@@ -68,6 +68,11 @@ def join(
 
 
 def _require_method(model: Model, method: str) -> None:
+    if model.card.kind == "diffusion":
+        raise ModelError(
+            f"Model {model.card.name!r} is a joined diffusion already; give the trainings that it "
+            "is to be made of."
+        )
     recipe = model.card.recipe
     trained = recipe.get("method") if isinstance(recipe, dict) else None
     if trained != method:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from napari_virtual_ihc.errors import ModelError
+from napari_virtual_ihc.errors import ModelError, UsageError
 from napari_virtual_ihc.models.card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_card
 from napari_virtual_ihc.settings import load_settings
 
@@ -23,6 +24,7 @@ BUNDLED = (DEMO, "demo-mdcl", "demo-miu-diff")
 """Models inside the package."""
 RUN_MODEL = "model"
 """Where in a run folder its model lies."""
+_NAME = re.compile(r"[^\W_][\w .+-]*")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Library:
         return tuple(entries)
 
     def get(self, name: str) -> Model:
-        """Return the model called ``name``, or the one in the folder of that path, verified.
+        """Return the model called ``name``, or that of the model or run folder there, verified.
 
         Raises
         ------
@@ -75,8 +77,9 @@ class Library:
         for known, folder in self._candidates():
             if known == name:
                 return load_model(folder)
-        if (Path(name) / CARD_FILE).is_file():
-            return load_model(Path(name))
+        for folder in (Path(name), Path(name) / RUN_MODEL):
+            if (folder / CARD_FILE).is_file():
+                return load_model(folder)
         names = ", ".join(dict.fromkeys(known for known, _ in self._candidates()))
         raise ModelError(f"There is no model {name!r}; the library holds {names}.")
 
@@ -86,6 +89,24 @@ class Library:
             yield from ((folder.name, folder) for folder in _folders_in(library))
         if self._with_runs:
             yield from _finished_runs()
+
+
+def folder_for(name: str, library: Path | None = None) -> Path:
+    """Return the folder of a new model in ``library``, or in the first of the settings.
+
+    Raises
+    ------
+    UsageError
+        If the name is none of a folder, or that of a bundled model, which would hide it.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name for a model; take letters, digits, spaces and _ . + -, and begin "
+            "with a letter or digit."
+        )
+    if name in BUNDLED:
+        raise UsageError(f"{name!r} is the name of a bundled model; give another --name.")
+    return (library or load_settings().library_dirs[0]) / name
 
 
 def _finished_runs() -> Iterator[tuple[str, Path]]:

@@ -12,7 +12,7 @@ from napari_virtual_ihc.errors import ExportError, UsageError
 from napari_virtual_ihc.slides.ome_tiff import write_ome_tiff
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 from napari_virtual_ihc.translation.calibration import ignore, never
-from napari_virtual_ihc.translation.export_run import ExportRun
+from napari_virtual_ihc.translation.export_run import ExportRun, wanted_tiles
 from napari_virtual_ihc.translation.record import (
     Record,
     require_same,
@@ -63,8 +63,8 @@ class Options:
 def translate_slide(
     slide: Slide, model: Model, out: Path, options: Options | None = None, *,
     slide_path: Path | None = None, cache: Path | None = None, progress: Progress = ignore,
-    calibrating: Progress = ignore, cancelled: Callable[[], bool] = never,
-    notify: Callable[[str], None] | None = None,
+    calibrating: Progress = ignore, stepping: Progress = ignore,
+    cancelled: Callable[[], bool] = never, notify: Callable[[str], None] | None = None,
 ) -> TranslationReport:  # fmt: skip
     """Translate a slide into ``out`` and return what came of it.
 
@@ -80,8 +80,8 @@ def translate_slide(
         File of the slide; needed with a scheduler only, whose workers open it themselves.
     cache
         See `Translator`.
-    progress, calibrating
-        Called with tiles (steps) done and in all.
+    progress, calibrating, stepping
+        Called with tiles done, steps of calibration, steps of a diffusion's window, and in all.
     cancelled
         Asked between and inside forwards.
     notify
@@ -105,11 +105,12 @@ def translate_slide(
         start = time.perf_counter()
         translator.prepare(calibrating, cancelled)
         calibrated = time.perf_counter()
+        wanted_tiles(translator, options.region)
         pyramid = _open_or_create(target.folder, translator)
         with Record(target.folder).writing():
             run = ExportRun(translator, pyramid, options.region)
             if cluster is None:
-                run.here(progress, cancelled)
+                run.here(progress, cancelled, stepping)
             elif slide_path is None:
                 raise UsageError("A cluster's workers need the slide's path.")
             else:

@@ -64,10 +64,18 @@ class ExportRun:
         if missing:
             self._record.open_again()
 
-    def here(self, progress: Progress, cancelled: Callable[[], bool]) -> None:
+    def here(
+        self, progress: Progress, cancelled: Callable[[], bool], stepping: Progress
+    ) -> None:  # fmt: skip
         """Make the missing tiles in this process."""
+
+        def asked() -> bool:
+            if (steps := self._translator.steps()) is not None:
+                stepping(*steps)
+            return cancelled()
+
         pipeline = Pipeline(self._translator, partial(write_tiles, self._pyramid))
-        for made in pipeline.run(self._blocks, cancelled):
+        for made in pipeline.run(self._blocks, asked):
             self._count(Tally.of(made), progress)
         self._forward_seconds = round(pipeline.forward_seconds, 3)
 
@@ -104,14 +112,16 @@ class ExportRun:
         translator, tally = self._translator, self._tally
         grid, failures = translator.grid, self._failures()
         return TranslationReport(
-            tiles=self._wanted, failed_tiles=len(failures), blank_tiles=tally.blank,
+            model=translator.model.card.name, out=self._pyramid.path.name, tiles=self._wanted,
+            failed_tiles=len(failures), blank_tiles=tally.blank,
             incomplete_tiles=len(tally.incomplete), resumed_tiles=self._wanted - self._missing,
             seconds=round(seconds, 3), calibration_seconds=round(calibration, 3),
             forward_seconds=self._forward_seconds,
             megapixels_per_second=tally.translated_px / 1e6 / seconds, um_per_px=grid.mpp,
             height=grid.height, width=grid.width, runs_on=translator.runs_on,
             statistics=translator.mode, tiling=translator.model.card.tiling,
-            workers=self._workers, seam=self._seam, failures=tuple(failures),
+            workers=self._workers, sampling=translator.sampled(), seam=self._seam,
+            failures=tuple(failures),
             incomplete=tuple(f"{row}, {col}" for row, col in sorted(tally.incomplete)),
             notes=(*translator.notes, *translator.notices),
         )  # fmt: skip

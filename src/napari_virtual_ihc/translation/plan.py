@@ -80,7 +80,7 @@ def facts_of(card: ModelCard) -> Facts:
         margin = ceil_div(_SAMPLED_MARGIN, config.stride) * config.stride
         return Facts(config.stride, False, margin, False, False, sampled=True)
     if card.kind != "generator" or not isinstance(config, GeneratorConfig):
-        raise ModelError(f"Model {card.name!r} is a {card.kind} and cannot translate slides.")
+        raise ModelError(f"Model {card.name!r} is of kind {card.kind} and cannot translate slides.")
     if (config.input_nc, config.output_nc) != (3, 3):
         raise ModelError(f"Model {card.name!r} does not translate RGB to RGB.")
     stride, exact = config.stride, card.tiling == "exact"
@@ -109,7 +109,7 @@ def mode_of(asked: str, facts: Facts) -> Mode:
     UsageError
         If the word is unknown.
     """
-    if asked not in (*MODES, "none"):
+    if asked not in MODES:
         raise UsageError(f"Unknown statistics {asked!r}; take one of {', '.join(MODES)}.")
     if facts.as_tested:
         return "reference"
@@ -117,7 +117,7 @@ def mode_of(asked: str, facts: Facts) -> Mode:
         return "sampled"
     if not facts.normed:
         return "none"
-    known: dict[str, Mode] = {"slide": "slide", "tile": "tile", "dense": "dense", "none": "slide"}
+    known: dict[str, Mode] = {"slide": "slide", "tile": "tile", "dense": "dense"}
     return known[asked]
 
 

@@ -29,6 +29,7 @@ _FAILURES = "failures.json"
 _CHECKSUMS = "checksums.json"
 _WRITER = "writer.json"
 _UNREADABLE = "cannot be read"
+_MOST_TOLD = 4
 _NAMES = {
     ("model",): "another model",
     ("slide", "fingerprint"): "another slide",
@@ -216,11 +217,18 @@ def read_failures(folder: Path) -> dict[Place, str]:
 
 
 def _difference(found: object, wanted: dict[str, Any]) -> str:
+    """Return what differs, value by value, the first few."""
     if not isinstance(found, dict):
         return "none are stated"
-    parts = [
-        f"{name} {found.get(name)} instead of {value}"
-        for name, value in wanted.items()
-        if found.get(name) != value
-    ]
-    return ", ".join(parts)
+    parts = list(_differing(found, wanted))
+    more = f" and {len(parts) - _MOST_TOLD} more" if len(parts) > _MOST_TOLD else ""
+    return ", ".join(parts[:_MOST_TOLD]) + more
+
+
+def _differing(found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    for name, value in wanted.items():
+        before = found.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            yield from _differing(before, value)
+        elif before != value:
+            yield f"{name} {before} instead of {value}"

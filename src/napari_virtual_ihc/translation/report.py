@@ -78,6 +78,8 @@ class TranslationReport:
 
     Attributes
     ----------
+    model, out
+        Names of model and output.
     tiles
         Tiles of the region (or slide), finished ones of an earlier run included.
     resumed_tiles
@@ -90,6 +92,8 @@ class TranslationReport:
         Time inside the network, where this process ran it.
     um_per_px
         Scale of the output.
+    sampling
+        Sampler, steps and seed of a diffusion; None for others.
     seam
         Seam figure at the borders of jointly computed blocks (see `measures.seam`); None where
         tiles fit exactly or there is no border.
@@ -99,6 +103,8 @@ class TranslationReport:
         ``row, column`` of each tile of this run that is hatched where the slide cannot be read.
     """
 
+    model: str
+    out: str
     tiles: int
     failed_tiles: int
     blank_tiles: int
@@ -115,6 +121,7 @@ class TranslationReport:
     statistics: str
     tiling: str
     workers: int
+    sampling: dict[str, Any] | None = None
     seam: float | None = None
     failures: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ _OF_THE_MODEL = (
     "train_steps", "beta_first", "beta_last", "structure", "guide_on", "bound",
 )  # fmt: skip
 _FEW = 50
+MOST_SEED = 2**63 - 1
 NAMES = ("model", *PRESETS)
 """What a sampler may be called: the model's own, or a preset."""
 
@@ -31,7 +32,7 @@ class Sampling:
     steps
         Reverse steps; None leaves them.
     seed
-        Of the noise over the slide.
+        Of the noise over the slide, 0 to ``MOST_SEED``.
     """
 
     name: str = "model"
@@ -54,6 +55,8 @@ class Sampling:
         own = _of_card(card)
         if self.name not in NAMES:
             raise UsageError(f"Unknown sampler {self.name!r}; take one of {', '.join(NAMES)}.")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UsageError(f"A seed is a number from 0 to {MOST_SEED}, not {self.seed}.")
         fields = own if self.name == "model" else PRESETS[self.name].model_dump()
         fields = fields | {name: own[name] for name in _OF_THE_MODEL} | self._steps_of(fields)
         recipe = read_sampler(fields)

@@ -151,6 +151,13 @@ class Translator:
         maker = None if self._ready is None else self._ready.forwards
         return maker.steps if isinstance(maker, Stepwise) else None
 
+    def sampled(self) -> dict[str, Any] | None:
+        """Return how a diffusion is sampled: sampler, steps, seed; None for other models."""
+        if self.recipe is None:
+            return None
+        named = {"sampler": self.sampling.name, "steps": self.recipe.steps}
+        return named | {"seed": self.sampling.seed}
+
     @property
     def networks(self) -> MiuDiffNetworks | None:
         """A diffusion's networks, for other translators; prepares if need be."""

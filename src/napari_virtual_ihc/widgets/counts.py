@@ -41,7 +41,7 @@ class Counts(QObject):
         self._services = session.services
         self._state = state
         self._adapter: LayerAdapter | None = None
-        self._before = 0
+        self._last = 0, 0
         self._steps: Steps = one_pass
         self._measuring: Work[CacheStats] | None = None
         self._soon = QTimer(self, singleShot=True, interval=_UPDATE_MS)
@@ -56,7 +56,7 @@ class Counts(QObject):
         """Count the tiles of this layer from now on, and the steps of the one being made."""
         self._adapter = adapter
         self._steps = steps
-        self._before = 0
+        self._last = 0, 0
         self.update()
 
     def update_soon(self) -> None:
@@ -65,21 +65,23 @@ class Counts(QObject):
             self._soon.start()
 
     def update(self) -> None:
-        """Write the counts as they are now; a view that waits for nothing keeps its last count."""
-        done = wanted = self._before
+        """Write the counts as they are now; a view that is held keeps its last count."""
+        done, wanted = self._last
         failed = 0
         rate = 0.0
         if self._adapter is not None:
             pyramid = self._adapter.pyramid
             progress = pyramid.progress()
             failed = progress.failed
-            if progress.wanted:
-                done, wanted = progress.done, progress.wanted
-                self._before = wanted
+            if not pyramid.held:
+                done, wanted = (
+                    (progress.done, progress.wanted) if progress.wanted else (wanted,) * 2
+                )
+            self._last = done, wanted
             rate = progress.tiles_per_second
             if self._state.fill and done == wanted:
                 done, wanted = self._adapter.fill_progress()
-            if done < wanted:
+            if done < wanted and not pyramid.held:
                 self.update_soon()
         step, steps = (self._steps() or (0, 0)) if done < wanted else (0, 0)
         self._state.tiles = TileCounts(done, wanted, failed, rate, step, steps)

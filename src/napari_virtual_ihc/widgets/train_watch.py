@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.widgets.train_survey import Look, Survey
@@ -54,7 +55,8 @@ class Watch(QObject):
 
     def close(self) -> None:
         """Look no more."""
-        self._timer.stop()
+        if isalive(self._timer):
+            self._timer.stop()
         self._again = False
         if self._work is not None:
             self._work.cancel()

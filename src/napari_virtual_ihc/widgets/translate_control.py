@@ -102,6 +102,7 @@ class Translation(QObject):
             self._restart()
         else:
             self._hold(self.shown, not on)
+            self._counts.update()
 
     def set_fill(self, on: bool) -> None:
         """Translate the whole slide in idle time, from the view outwards, or stop that."""

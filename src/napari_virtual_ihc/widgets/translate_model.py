@@ -118,6 +118,8 @@ def progress_text(state: TranslateState) -> str:
     if not tiles.wanted:
         return ""
     counts = f"{tiles.done} of {tiles.wanted} tiles"
+    if tiles.done < tiles.wanted and not state.live:
+        return f"{counts} · Live is off"
     if tiles.steps:
         counts += f" · step {tiles.step} of {tiles.steps}"
     return f"{counts} · {tiles.rate:.2g} tiles/s" if tiles.rate else counts
