@@ -55,24 +55,27 @@ class HeatmapProducer:
     ----------
     pair
         The slides, on one µm grid.
-    name
-        One of `MAP_NAMES`.
+    chosen
+        One of `MAP_NAMES`, or a map that needs more than the slides.
+    tile
+        Cells a side of a tile.
     """
 
     batch = 1
     levels = 1
     persist = True
 
-    def __init__(self, pair: SlidePair, name: str) -> None:
+    def __init__(self, pair: SlidePair, chosen: str | Heatmap, tile: int = _TILE) -> None:
         self._pair = pair
-        self._map = None if name == COMPARABILITY.name else HEATMAPS[name]
+        self._map = _map_of(chosen)
         layout = pair.layout
-        self.grid = TileGrid(*map_shape(pair), _TILE, layout.cell_um)
+        self.grid = TileGrid(*map_shape(pair), tile, layout.cell_um)
         self.label = self.info.title
         self.key = hash_of(
-            _ALGORITHM, name, pair.fixed.fingerprint, pair.moving.fingerprint,
+            _ALGORITHM, self.info.name, pair.fixed.fingerprint, pair.moving.fingerprint,
             pair.fixed.require_mpp(), pair.moving.require_mpp(), pair.fixed_kind,
             [layout.mpp, layout.cell, layout.radius, layout.reach],
+            *([self._map.key, tile] if self._map is not None and self._map.key else []),
         )  # fmt: skip
 
     @property
@@ -109,3 +112,10 @@ class HeatmapProducer:
             seen &= comparability(view).verdicts == Verdict.COMPARABLE
         everywhere = self._map.make is tissue_presence
         return coloured(values, self.info, np.logical_or(seen, everywhere))
+
+
+def _map_of(chosen: str | Heatmap) -> Heatmap | None:
+    """Return the map, None for comparability."""
+    if not isinstance(chosen, str):
+        return chosen
+    return None if chosen == COMPARABILITY.name else HEATMAPS[chosen]

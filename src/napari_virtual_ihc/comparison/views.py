@@ -121,8 +121,11 @@ class Heatmap:
         What it shows, and its values.
     gated
         Whether it means something where the slides are comparable only.
+    key
+        Hash of what its values depend on besides the view, such as a network.
     """
 
     info: MapInfo
     make: Callable[[PairView], Values]
     gated: bool = False
+    key: str = ""
