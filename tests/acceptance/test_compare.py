@@ -29,7 +29,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("pair")
     phantom = Phantom(3, 6144, 6144)
     row, column = tumour_blocks(phantom)[0]
-    real = phantom.ihc().source.read(0, row * 512, column * 512, SIDE, SIDE)[0]
+    window = (0, row * 512, column * 512, SIDE, SIDE)
+    real = phantom.ihc().source.read(*window)[0]
+    Image.fromarray(phantom.he().source.read(*window)[0]).save(folder / "he.png")
     virtual = real.copy()
     virtual[:, 240:] = np.roll(real, 120, axis=0)[:, 240:]
     paths = folder / "virtual.png", folder / "real.png"
@@ -84,6 +86,16 @@ def test_what_is_comparable_agrees(
     )
     assert "vectors" in found["protocol"]
     _check_files(tmp_path / "out", found)
+
+
+def test_the_he_can_judge_what_is_comparable(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    he = str(files[0].parent / "he.png")
+    part = ("--region", "0,0,150,300", "--cells", "none", "--he", he)
+    found = told(capsys, files, tmp_path / "out", *part)
+    assert found["provenance"]["comparable_by"] == "H&E and real IHC"
+    assert found["comparable_share"] > 0.8
 
 
 def _check_files(out: Path, found: dict) -> None:

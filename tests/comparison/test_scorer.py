@@ -8,7 +8,7 @@ from napari_virtual_ihc.comparison.agreement import agreements, totals
 from napari_virtual_ihc.comparison.pairing import PairScorer, require_aligned, score_pair
 from napari_virtual_ihc.comparison.scorer import Place, Scorer, estimated
 from napari_virtual_ihc.comparison.squares import Box
-from napari_virtual_ihc.comparison.tally import MEASURES, Tally
+from napari_virtual_ihc.comparison.tally import FIELDS, MEASURES, Tally
 from napari_virtual_ihc.errors import DataError
 from napari_virtual_ihc.slides.phantom import Phantom
 from napari_virtual_ihc.slides.phantom.windows import tumour_blocks
@@ -41,6 +41,15 @@ def test_sums_of_a_window_are_those_of_its_pixels() -> None:
     assert h_score == pytest.approx(np.array([[100, 200], [150, 0]]))
     assert MEASURE["iod"].of(tally) == pytest.approx(np.array([[0.25, 0.45], [0.45, 0]]), abs=0.02)
     assert MEASURE["dab_area"].of(tally.total())[0, 0] == pytest.approx(62.5)
+
+
+def test_the_her2_helper_is_told_of_every_square() -> None:
+    sums = np.zeros((1, 3, 15))
+    sums[0, :2, FIELDS.index("cells_0") :][:, :4] = [[80, 9, 0, 11], [90, 10, 0, 0]]
+    tally = Tally(sums)
+    assert MEASURE["her2"].of(tally).tolist()[0][:2] == [3, 0]
+    assert np.isnan(MEASURE["her2"].of(tally)[0, 2])
+    assert MEASURE["complete_membranes"].of(tally)[0, 0] == 11
 
 
 def test_squares_are_those_of_the_slide_whatever_the_region() -> None:

@@ -10,6 +10,7 @@ import typer
 from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp, say
 
 if TYPE_CHECKING:
+    from napari_virtual_ihc.comparison.gate import SlidePair
     from napari_virtual_ihc.comparison.squares import Box
     from napari_virtual_ihc.slides.slide import Slide
 
@@ -21,6 +22,10 @@ def compare(
     registration: Annotated[
         Path | None,
         typer.Option(help="Folder written by register; without it, slides are aligned."),
+    ] = None,
+    he: Annotated[
+        Path | None,
+        typer.Option(help="The H&E: what is comparable is judged by it, not by the virtual IHC."),
     ] = None,
     region: Annotated[str, typer.Option(help="Only squares inside y,x,h,w (µm).")] = "",
     cells: Annotated[str, typer.Option(help="auto, nuclei, membranes (HER2) or none.")] = "auto",
@@ -35,11 +40,12 @@ def compare(
     """Score both alike, square by square, and write how far they agree. Research use only."""
     from napari_virtual_ihc.comparison.agreement import agreements
     from napari_virtual_ihc.comparison.asking import scale_for, scorer_for
-    from napari_virtual_ihc.comparison.gate import ComparableTissue, SlidePair, layout_for
+    from napari_virtual_ihc.comparison.gate import ComparableTissue
     from napari_virtual_ihc.comparison.pairing import require_aligned, score_pair
     from napari_virtual_ihc.comparison.region_picture import region_picture
     from napari_virtual_ihc.comparison.report import facts
     from napari_virtual_ihc.comparison.report_files import write_report
+    from napari_virtual_ihc.comparison.report_page import share_words
     from napari_virtual_ihc.slides.open import open_slide
 
     for mpp in (mpp_virtual, mpp_real):
@@ -50,7 +56,7 @@ def compare(
     require_aligned(first, second)
     scale = scale_for(first, second)
     scorer = scorer_for(cells, vectors, scale, moving)
-    pair = SlidePair(first, second, "ihc", layout_for(first, second))
+    pair = _pair(first, second, None if he is None else open_slide(he, mpp_virtual))
     with progress("Blocks") as bar:
         tally = score_pair(
             first, second, scorer, scale, box, ComparableTissue(pair) if gate else None, bar
@@ -58,16 +64,28 @@ def compare(
     found = agreements(tally)
     about = {
         "virtual": first.fingerprint, "real": moving.fingerprint, "um_per_px": scale,
+        "comparable_by": "virtual and real IHC" if he is None else "H&E and real IHC",
         "registered": registration is not None, "region_um": None if box is None else list(box),
     }  # fmt: skip
     told = facts(tally, found, about)
     with progress("Picture") as bar:
         picture = region_picture(first, second, pair, box, "VIRTUAL IHC", bar)
     write_report(out, told, found, picture)
-    if told["comparable_share"] is None:
-        say("There is no tissue on both slides here.")
+    if not told["comparable_share"]:
+        say(share_words(told))
     emit(_shown(told, as_json), as_json)
     return 0
+
+
+def _pair(virtual: Slide, real: Slide, he: Slide | None) -> SlidePair:
+    """Return what says where the slides are comparable."""
+    from napari_virtual_ihc.comparison.gate import SlidePair, layout_for
+    from napari_virtual_ihc.comparison.pairing import require_aligned
+
+    if he is None:
+        return SlidePair(virtual, real, "ihc", layout_for(virtual, real))
+    require_aligned(he, real)
+    return SlidePair(he, real, "he", layout_for(he, real))
 
 
 def _registered(real: Slide, folder: Path | None) -> Slide:

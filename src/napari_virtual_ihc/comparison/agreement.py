@@ -11,7 +11,7 @@ from napari_virtual_ihc.comparison.tally import MEASURES, Measure
 from napari_virtual_ihc.measures.paired import dice, paired_agreement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,21 +53,35 @@ class Paired:
     statistics: dict[str, Estimate]
 
 
-def agreements(pair: PairTally, squares_um: Sequence[float] = SQUARES_UM) -> list[Paired]:
+def agreements(
+    pair: PairTally,
+    squares_um: Sequence[float] = SQUARES_UM,
+    tell: Callable[[int, int], None] | None = None,
+) -> list[Paired]:
     """Return the agreement of every measure that has values, at every size of square.
 
     Whole squares with at least a quarter of (comparable) tissue count; a measure counts where both
     slides have a value, such as nuclei.
+
+    Parameters
+    ----------
+    squares_um
+        Sides of squares, multiples of 50 µm.
+    tell
+        Called with what is done and in all; what it raises ends the work.
+
+    Returns
+    -------
+    list
+        By measure, then by size.
     """
-    found = []
-    for side in squares_um:
-        virtual, real = pair.virtual.coarse(side), pair.real.coarse(side)
-        enough = real.of("inside") >= LEAST_TISSUE * side**2
-        for measure in MEASURES:
-            values = measure.of(virtual), measure.of(real)
-            kept = enough & np.isfinite(values[0]) & np.isfinite(values[1])
-            if _seen(measure, pair):
-                found.append(_paired(measure, real, kept, values, _dice(pair, side, kept)))
+    seen = [measure for measure in MEASURES if _seen(measure, pair)]
+    found: list[Paired] = []
+    for measure in seen:
+        for side in squares_um:
+            if tell is not None:
+                tell(len(found), len(seen) * len(squares_um))
+            found.append(_agreement(pair, measure, side))
     return found
 
 
@@ -80,19 +94,27 @@ def totals(pair: PairTally) -> dict[str, dict[str, float]]:
     }
 
 
+def _agreement(pair: PairTally, measure: Measure, side: float) -> Paired:
+    virtual, real = pair.virtual.coarse(side), pair.real.coarse(side)
+    values = measure.of(virtual), measure.of(real)
+    kept = real.of("inside") >= LEAST_TISSUE * side**2
+    kept &= np.isfinite(values[0]) & np.isfinite(values[1])
+    return _paired(pair, measure, real, kept, values)
+
+
 def _seen(measure: Measure, pair: PairTally) -> bool:
     return all(np.isfinite(measure.of(side.total())).any() for side in (pair.virtual, pair.real))
 
 
 def _paired(
-    measure: Measure, tally: Tally, kept: NDArray[np.bool_], values: tuple[Values, Values],
-    overlap: Estimate,
+    pair: PairTally, measure: Measure, tally: Tally, kept: NDArray[np.bool_],
+    values: tuple[Values, Values],
 ) -> Paired:  # fmt: skip
     virtual, real = (value[kept] for value in values)
     rows, columns = np.nonzero(kept)
     statistics = paired_agreement(virtual, real, measure.edges)
     if measure.name == "dab_area":
-        statistics["dice"] = overlap
+        statistics["dice"] = _dice(pair, tally.square_um, kept)
     side = tally.square_um
     y = np.asarray((rows + tally.row) * side, np.float64)
     x = np.asarray((columns + tally.column) * side, np.float64)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Values = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 _WIDTH, _HEIGHT, _LEFT, _BELOW, _TOP, _RIGHT = 320.0, 250.0, 54.0, 42.0, 24.0, 12.0
-_COLOURS = {"pearson": "#0072B2", "spearman": "#56B4E9", "icc": "#D55E00"}
+_COLOURS = {"pearson": "#3B8FC7", "spearman": "#009E73", "icc": "#D55E00"}
 _NAMES = {"pearson": "Pearson", "spearman": "Spearman", "icc": "ICC(2,1)"}
 _DOTS, _LEVELS, _QUIET = "#3B8FC7", "#D55E00", "#888888"
 _TICKS = 4

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_virtual_ihc.comparison.comparability import COLOURS, VERDICTS, Verdict, comparability
+from napari_virtual_ihc.comparison.comparability import (
+    COLOURS,
+    VERDICTS,
+    Comparability,
+    Verdict,
+    comparability,
+)
 from napari_virtual_ihc.comparison.marking import PLAIN_RGB, STRIP_RGB, burn_mark, burn_scale
 from napari_virtual_ihc.comparison.squares import Box
 
@@ -38,11 +45,22 @@ class RegionPicture:
         Virtual, real and comparability, (h, w, 3) each, the same place at the same scale, with
         what they are burned into strips under them.
     words
-        What part of the region they show.
+        What part of the region they show, empty for all of it.
+    shares
+        Of each verdict on what is shown, see `Comparability.shares`.
     """
 
     panels: tuple[Rgb, Rgb, Rgb]
     words: str
+    shares: dict[str, float]
+
+    def legend(self) -> list[tuple[str, tuple[int, int, int]]]:
+        """Return words with share, and colour, of each verdict of the third panel."""
+        return [
+            (f"{VERDICTS[one]} {_percent(self.shares[VERDICTS[one]])}", COLOURS[one][:3])
+            for one in Verdict
+            if one != Verdict.GLASS
+        ]
 
     def whole(self) -> Rgb:
         """Return the panels side by side on white."""
@@ -88,12 +106,12 @@ def region_picture(
         burn_mark(second, "real IHC, registered", PLAIN_RGB),
         burn_mark(_painted(verdicts), "comparability", PLAIN_RGB),
     )
-    return RegionPicture(panels, words)
+    shares = Comparability(verdicts, np.empty(0)).shares()
+    return RegionPicture(panels, words, shares)
 
 
-def verdict_words() -> list[tuple[str, tuple[int, int, int]]]:
-    """Return the words and the colour of each verdict, for a legend."""
-    return [(VERDICTS[one], COLOURS[one][:3]) for one in Verdict if one != Verdict.GLASS]
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %" if math.isfinite(share) else "–"
 
 
 def _shown(slide: Slide, box: Box | None) -> tuple[Box, str]:
@@ -102,7 +120,7 @@ def _shown(slide: Slide, box: Box | None) -> tuple[Box, str]:
     h, w = min(whole.h, MOST_UM), min(whole.w, MOST_UM)
     middle = Box(whole.y + (whole.h - h) / 2, whole.x + (whole.w - w) / 2, h, w)
     if (h, w) == (whole.h, whole.w):
-        return whole, "The region"
+        return whole, ""
     return middle, f"The middle {h / 1000:g} × {w / 1000:g} mm of the region"
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.agreement import totals
 from napari_virtual_ihc.comparison.drawing import data_uri, svg
-from napari_virtual_ihc.comparison.region_picture import verdict_words
 from napari_virtual_ihc.comparison.report_page import plotted, share_words
 from napari_virtual_ihc.comparison.tally import MEASURES
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY, stamp
@@ -94,12 +93,12 @@ def html(
 def _picture(picture: RegionPicture) -> str:
     legend = " ".join(
         f'<span style="background:rgb{colour};padding:0 6px">&nbsp;</span> {escape(words)}'
-        for words, colour in verdict_words()
+        for words, colour in picture.legend()
     )
     whole = (
         f'<img src="{data_uri(picture.whole())}" width="100%" alt="virtual, real, comparability">'
     )
-    return f"{whole}<p>{escape(picture.words)}. {legend}</p>"
+    return f"{whole}<p>{legend} {escape(picture.words)}</p>"
 
 
 def _plots(found: Sequence[Paired]) -> str:

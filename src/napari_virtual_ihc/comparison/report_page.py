@@ -7,9 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.drawing import Area, Drawing, Line, Picture, Words
-from napari_virtual_ihc.comparison.pdf import wrapped
+from napari_virtual_ihc.comparison.pdf import text_width, wrapped
 from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scatter
-from napari_virtual_ihc.comparison.region_picture import verdict_words
 from napari_virtual_ihc.comparison.tally import MEASURES
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
 
@@ -26,8 +25,11 @@ _INNER = _WIDTH - 2 * _EDGE
 _VIRTUAL, _RULE = "#6E176B", "#BBBBBB"
 _MOST_PICTURE = 165.0
 _REGION = (0.0, 110.0, 175.0, 230.0, 285.0)
-_AGREEMENT = (0.0, 78.0, 102.0, 128.0, 199.0, 270.0, 341.0, 402.0, 454.0)
-_OTHERS = ("dice", "kappa")
+_AGREEMENT = (0.0, 82.0, 106.0, 132.0, 204.0, 276.0, 348.0, 384.0, 440.0, 472.0)
+_HEAD = (
+    "Per square", "µm", "n", "Pearson r", "Spearman ρ", "ICC(2,1)", "bias", "95 % limits", "Dice",
+    "weighted κ",
+)  # fmt: skip
 _PLOTTED_AT = 100.0
 
 
@@ -36,7 +38,7 @@ def share_words(told: Mapping[str, Any]) -> str:
     share = told["comparable_share"]
     if share is None:
         return "There is no tissue on both slides here."
-    return f"{share:.1%} of the tissue was comparable; only that is measured."
+    return f"{100 * share:.3g} % of the tissue was comparable; only that is measured."
 
 
 def plotted(found: Sequence[Paired]) -> Sequence[Drawing]:
@@ -111,12 +113,13 @@ def _pictures(picture: RegionPicture) -> Drawing:
         height = width * len(panel) / panel.shape[1]
         marks.append(Picture(index * (width + gap), 0, width, height, panel))
     height, x = width * shape + 10, 0.0
-    for words, colour in verdict_words():
+    for words, colour in picture.legend():
         red, green, blue = colour
         marks.append(Area(x, height - 6, 6, 6, f"#{red:02X}{green:02X}{blue:02X}"))
         marks.append(Words(x + 9, height, words, 7))
-        x += 24 + 3.6 * len(words)
-    marks.append(Words(_INNER, height, picture.words, 7, "end"))
+        x += 20 + text_width(words, 7)
+    if picture.words:
+        marks.append(Words(_INNER, height, picture.words, 7, "end"))
     return Drawing(_INNER, height, tuple(marks))
 
 
@@ -142,18 +145,16 @@ def _region(region: Mapping[str, Mapping[str, float | None]]) -> Drawing:
 
 
 def _agreement(found: Sequence[Paired]) -> Drawing:
-    head = ("Per square", "µm", "n", "Pearson r", "Spearman ρ", "ICC(2,1)", "bias", "95 % limits",
-            "Dice · weighted κ")  # fmt: skip
-    rows: list[Sequence[str]] = [head]
+    rows: list[Sequence[str]] = [_HEAD]
     for one in found:
         s = one.statistics
         limits = f"{_number(s['lower'].value)} to {_number(s['upper'].value)}"
-        others = " · ".join(_number(s[name].value) if name in s else "–" for name in _OTHERS)
         rows.append(
             (
                 one.measure.title, f"{one.square_um:g}", str(len(one.real)),
                 *(_interval(s[name]) for name in ("pearson", "spearman", "icc")),
-                f"{_number(s['bias'].value)} {one.measure.unit[:2]}", limits, others,
+                _number(s["bias"].value), limits,
+                *(_number(s[name].value) if name in s else "–" for name in ("dice", "kappa")),
             )
         )  # fmt: skip
     return _table(rows, _AGREEMENT, 6.5 if len(rows) < 26 else 5.8)

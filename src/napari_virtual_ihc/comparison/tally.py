@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_virtual_ihc.stains.membrane import her2_helper
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -106,6 +108,14 @@ def _h_score(tally: Tally, graded: tuple[str, ...], whole: tuple[str, ...]) -> V
     return _share(np.asarray(weighted), tally.of(*whole), 100.0)
 
 
+def _her2(tally: Tally) -> Values:
+    """Return `membrane.her2_helper` of each square, nan without cells."""
+    counts = np.stack([tally.of(name) for name in _CELLS], axis=-1).astype(np.int64)
+    grades = [her2_helper(one) for one in counts.reshape(-1, len(_CELLS))]
+    known = [np.nan if grade is None else float(grade) for grade in grades]
+    return np.array(known, np.float64).reshape(counts.shape[:-1])
+
+
 _NUCLEI = tuple(f"nuclei_{grade}" for grade in range(4))
 _CELLS = tuple(f"cells_{grade}" for grade in range(4))
 _PERCENT_EDGES = (1.0, 10.0, 100 / 3, 200 / 3)
@@ -139,6 +149,10 @@ MEASURES = (
     Measure(
         "complete_membranes", "Complete membranes", "%", "100 · cells of grade 2 and 3 / cells",
         lambda t: _share(t.of(*_CELLS[2:]), t.of(*_CELLS), 100.0), (10.0,),
+    ),
+    Measure(
+        "her2", "HER2 helper, no score", "0 to 3", "highest grade that over 10 % of cells reach",
+        _her2, (0.5, 1.5, 2.5),
     ),
 )  # fmt: skip
 """What is told of every square: areas always, nuclei or membranes where cells were looked at."""

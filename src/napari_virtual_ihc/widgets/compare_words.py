@@ -31,7 +31,7 @@ def share_line(answer: Answer) -> str:
         return f"{_capital(answer.region.words)}: no tissue on both slides."
     failed = f" {answer.failed} virtual tiles failed and are left out." if answer.failed else ""
     return (
-        f"{_capital(answer.region.words)}: {100 * share:.0f} % of the tissue is comparable; only "
+        f"{_capital(answer.region.words)}: {100 * share:.3g} % of the tissue is comparable; only "
         f"that is measured.{failed}"
     )
 

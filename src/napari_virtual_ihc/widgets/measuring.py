@@ -120,7 +120,7 @@ class Measurer:
             if failed:
                 scoring.tiles.failed.clear()
                 scoring.scorer.forget()
-            found = agreements(tally, squares_um)
+            found = agreements(tally, squares_um, partial(progress, "Agreement of squares"))
             return Answer(region, tally, found, self._about(region, scoring), failed, self)
 
     def picture(self, region: Region, progress: Progress) -> RegionPicture:
