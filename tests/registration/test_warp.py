@@ -10,6 +10,8 @@ from napari_virtual_ihc.registration.imports import given, read_affine, read_fie
 from napari_virtual_ihc.registration.mapping import Field, Mapping
 from napari_virtual_ihc.registration.store import load, save
 from napari_virtual_ihc.registration.warp import warp
+from napari_virtual_ihc.tiles.hatch import hatch
+from napari_virtual_ihc.tiles.slide_producer import SlideProducer
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,16 @@ def test_a_mirrored_shift_moves_pixels_and_what_lies_beyond_is_not_valid(slide):
     np.testing.assert_array_equal(pixels[:-10], slide.read(0, 0, 0, *slide.shape)[0][10:, ::-1])
     assert valid[:-10].all()
     assert not valid[-10:].any()
+
+
+def test_what_lies_off_the_moving_slide_is_clear_and_not_hatched(slide):
+    shifted = Mapping(np.array([[1.0, 0, 100 * MPP], [0, 1, 0]]))
+    producer = SlideProducer(warp(given(shifted, slide, slide), slide))
+    overview = producer.overview()
+    assert overview.shape[:2] == (160, 160)
+    assert (overview[:107, :, 3] == 255).all()
+    assert (overview[110:, :, 3] == 0).all()
+    assert not (overview[..., :3] == hatch(0, 0, 160, 160)[..., :3]).all(axis=-1).any()
 
 
 def test_only_the_region_shown_is_read(slide, monkeypatch):

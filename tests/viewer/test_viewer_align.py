@@ -11,10 +11,11 @@ from test_viewer_window import _spin_until
 from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
 from napari_virtual_ihc.slides.phantom import Phantom
 from napari_virtual_ihc.widgets.align import AlignController
-from napari_virtual_ihc.widgets.align_model import NO_PAIR, NO_SCALE, result_lines
+from napari_virtual_ihc.widgets.align_model import NO_PAIR, NO_SCALE
 from napari_virtual_ihc.widgets.dock import Dock
 from napari_virtual_ihc.widgets.layers import WARPED, slide_layer, slide_of
 from napari_virtual_ihc.widgets.settle import wait_until_settled
+from napari_virtual_ihc.widgets.stage_model import EARLIER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,9 +118,45 @@ def test_one_slide_or_a_slide_without_scale_is_told(window: Viewer, opened: Open
     assert align.view.error.text() == NO_SCALE
 
 
-def test_lines_say_what_each_stage_changed() -> None:
-    stage = StageResult("elastic", 0.4, 0.3, False, "It does not help.")
-    found = Registration(None, None, None, (stage,), 0.5)  # type: ignore[arg-type]
-    lines = result_lines(found)
-    assert lines[0] == "elastic: likeness 0.40 → 0.30, refused. It does not help."
-    assert lines[1] == "50 % of the squares agree with the map."
+def test_each_stage_is_shown_as_the_slide_lay_then(window: Viewer, opened: Open) -> None:
+    from viewer_fakes import painted_slide
+
+    from napari_virtual_ihc.registration.mapping import Mapping
+
+    opened(painted_slide(1024, 1024))
+    opened(painted_slide(1224, 1224))
+    align = docked(window)
+    fixed, moving = align.session.slides()
+    maps = [Mapping(np.array([[1.0, 0, shift], [0, 1, shift]])) for shift in (30.0, 50.0)]
+    stages = (
+        StageResult("coarse", 0.0, 0.5, True, "The best.", maps[0]),
+        StageResult("affine", 0.5, 0.6, True, "It helps.", maps[1]),
+        StageResult("elastic", 0.4, 0.3, False, "It does not help."),
+    )
+    sections = Section.of(fixed.slide), Section.of(moving.slide)
+    align.placing.begin(Registration(maps[1], *sections, stages, 0.5), fixed, moving)
+    assert wait_until_settled(align.session, 20)
+    table = align.view.stages.table
+    cells = [[table.item(place, column).text() for column in range(3)] for place in range(4)]
+    assert cells == [
+        ["as scanned", "", ""],
+        ["coarse", "0.00 → 0.50", "taken"],
+        ["affine", "0.50 → 0.60", "taken"],
+        ["elastic", "0.40 → 0.30", "refused"],
+    ]
+    assert align.view.result.text() == "50 % of the squares agree with the map."
+    whole, aligned = warped(window)[0], align.session.aligned
+    for place, shift in ((1, 30.0), (0, 0.0)):
+        table.cellClicked.emit(place, 0)
+        assert wait_until_settled(align.session, 20)
+        shown = align.warped.laid.registration.to_moving(np.zeros(2))
+        np.testing.assert_allclose(shown, shift)
+        assert warped(window)[0].fingerprint != whole.fingerprint
+        assert align.view.stages.earlier.text() == EARLIER
+    table.cellClicked.emit(3, 0)
+    assert align.state.stage == 0
+    table.cellClicked.emit(2, 0)
+    assert wait_until_settled(align.session, 20)
+    assert warped(window)[0].fingerprint == whole.fingerprint
+    assert align.view.stages.earlier.text() == ""
+    assert align.session.aligned is aligned

@@ -65,7 +65,7 @@ def test_boxes_move_the_layer_at_once_and_then_the_map(
     np.testing.assert_allclose(align.warped.layer().affine.affine_matrix, np.eye(3), atol=1e-9)
     assert align.session.aligned.registration.source == "hand"
     assert warped(window) != [slide]
-    assert "turned 90.0°" in align.view.result.text()
+    assert "turned 90.0°" in align.view.stages.why.text()
     align.view.undo.click()
     assert view.turn.value() == 0
     view.flip.click()

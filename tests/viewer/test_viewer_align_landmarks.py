@@ -85,7 +85,7 @@ def test_pairs_are_marked_by_turns_and_the_layer_follows(
     on_ihc = layer_of(window, "real IHC")
     np.testing.assert_allclose(on_ihc.data, layer_of(window, "H&E").data, atol=1e-6)
     assert on_ihc.features["pair"].tolist() == [1, 2, 3]
-    np.testing.assert_array_equal(on_ihc.face_color, layer_of(window, "H&E").face_color)
+    np.testing.assert_array_equal(on_ihc.face_color, layer_of(window, "H&E").border_color)
     assert align.state.errors == pytest.approx((0, 0, 0), abs=1e-6)
     assert align.view.landmarks.table.rowCount() == 3
 

@@ -156,11 +156,15 @@ def turned(pose: Pose, by: Affine, fixed: Section) -> Pose:
 
 
 def _pose_words(pose: Pose) -> str:
-    parts = [f"{pose.down_um:.0f} µm down, {pose.right_um:.0f} µm right"]
+    down, right = round(pose.down_um), round(pose.right_um)
+    parts = [
+        f"{abs(down)} µm {'down' if down >= 0 else 'up'}",
+        f"{abs(right)} µm {'right' if right >= 0 else 'left'}",
+    ]
     parts += ["flipped"] if pose.mirrored else []
     parts += [f"turned {pose.turn_deg:.1f}°"] if abs(pose.turn_deg) >= 0.05 else []
     parts += [f"scaled {pose.scale:.3f}"] if abs(pose.scale - 1) >= 5e-4 else []
-    return "Moved by hand: " + ", ".join(parts) + "."
+    return "Moved " + ", ".join(parts) + "."
 
 
 def _pair_words(placement: Placement) -> str:

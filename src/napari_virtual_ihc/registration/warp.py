@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _TILE = 512
 _SMALLEST = 512
 _MARGIN = 2
+_BORROWED_PX = 3
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,14 @@ class WarpedSlide(Slide):
     """A slide whose name follows from what it is made of, so that naming it reads nothing."""
 
     identity: str = ""
+
+    def absent(self, y_um: float, x_um: float, h: int, w: int, mpp: float) -> NDArray[np.bool_]:
+        """Return where a region lies off the moving slide, or so near that it borrows from there."""
+        corner = np.array([round(y_um / mpp), round(x_um / mpp)]) * mpp
+        source = self.source
+        if not isinstance(source, WarpedSource):
+            return super().absent(y_um, x_um, h, w, mpp)
+        return source.off(centres((h, w), mpp) + corner, _BORROWED_PX * mpp)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -96,6 +105,10 @@ class WarpedSource(ChunkSource):
         points = centres((int(size[0]), int(size[1])), mpp) + corner * mpp
         return self._sampled(self._registration.to_moving(points), mpp)
 
+    def off(self, points: Points, margin_um: float) -> NDArray[np.bool_]:
+        """Return which points (..., 2) in fixed µm lie off the moving slide or within a margin."""
+        return ~self._inside(self._registration.to_moving(points), margin_um)
+
     def _sampled(self, moving: Points, mpp: float) -> Pixels:
         """Return the moving slide at points (h, w, 2) in its µm, ``mpp`` apart before the map."""
         inside: NDArray[np.bool_] = self._inside(moving)
@@ -118,9 +131,9 @@ class WarpedSource(ChunkSource):
             pixels[..., band][inside] = np.rint(values[inside]).astype(np.uint8)
         return pixels, np.logical_and(inside, _all_valid(source.valid, places))
 
-    def _inside(self, moving: Points) -> NDArray[np.bool_]:
-        size = np.array(self._slide.size_um)
-        return np.asarray(((moving >= 0) & (moving < size)).all(axis=-1), np.bool_)
+    def _inside(self, moving: Points, margin_um: float = 0.0) -> NDArray[np.bool_]:
+        end = np.array(self._slide.size_um) - margin_um
+        return np.asarray(((moving >= margin_um) & (moving < end)).all(axis=-1), np.bool_)
 
 
 def _all_valid(valid: NDArray[np.bool_], places: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -184,6 +184,13 @@ class Slide:
             pixels[~valid] = self.background
         return pixels, valid
 
+    def absent(self, y_um: float, x_um: float, h: int, w: int, mpp: float) -> NDArray[np.bool_]:
+        """Return where a region, see :meth:`region`, shows what was never on the slide; nowhere.
+
+        A slide laid onto another one ends where the other goes on.
+        """
+        return np.zeros((h, w), np.bool_)
+
     def _grid_region(self, row: int, col: int, h: int, w: int, scale: float) -> Region:
         if h < 1 or w < 1:
             raise SlideError(f"{self.name}: a region of {h} by {w} px holds nothing.")

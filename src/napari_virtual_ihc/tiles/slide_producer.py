@@ -25,8 +25,8 @@ _UNIT_SCALE = 1.0
 class SlideProducer:
     """Tiles of a slide at 2**n times its level 0's µm/px; unreadable pixels are hatched.
 
-    Reads the slide's fingerprint, so create it off the GUI thread. A slide of unknown scale is
-    shown at 1 µm/px.
+    What lies off a slide that was laid onto another is clear. The slide's fingerprint is read, so
+    create it off the GUI thread. A slide of unknown scale is shown at 1 µm/px.
 
     Parameters
     ----------
@@ -82,5 +82,8 @@ class SlideProducer:
         pixels = np.empty((height, width, 4), np.uint8)
         pixels[..., :3], pixels[..., 3] = region.pixels, 255
         if not region.valid.all():
-            pixels[~region.valid] = hatch(y, x, height, width)[~region.valid]
+            absent = self._slide.absent(y * mpp, x * mpp, height, width, mpp)
+            unreadable = ~(region.valid | absent)
+            pixels[unreadable] = hatch(y, x, height, width)[unreadable]
+            pixels[absent & ~region.valid, 3] = 0
         return pixels

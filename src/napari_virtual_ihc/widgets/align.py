@@ -17,6 +17,7 @@ from napari_virtual_ihc.widgets.hand_control import HandControl
 from napari_virtual_ihc.widgets.landmark_control import LandmarkControl
 from napari_virtual_ihc.widgets.layers import WARPED
 from napari_virtual_ihc.widgets.placing import Laid, Placing
+from napari_virtual_ihc.widgets.stage_model import at_stage, shown_row, stage_rows
 from napari_virtual_ihc.widgets.warped_layer import WarpedLayer
 from napari_virtual_ihc.widgets.work import Work
 
@@ -79,6 +80,16 @@ class AlignController(QObject):
             self.placing.begin(laid_centred(fixed.slide, moving.slide), *pair, way="affine")
         return pair is not None
 
+    def show_stage(self, place: int) -> None:
+        """Show the slide as it lay after the stage in this row of the page."""
+        rows, pair = self.state.stages, self.placing.pair
+        if self.laid is None or pair is None or not 0 <= place < len(rows):
+            return
+        mapping = rows[place].mapping
+        if mapping is not None:
+            self.state.stage = place
+            self.warped.look(at_stage(self.laid, mapping, pair[1].slide), *pair)
+
     def save(self, folder: Path) -> None:
         """Write the present registration, and the pairs, into a folder."""
         if self.laid is None:
@@ -117,6 +128,7 @@ class AlignController(QObject):
         self.view.load_requested.connect(self._on_load_requested)
         self.view.landmarks.marking_toggled.connect(self._on_marking)
         self.view.hand.dragging_toggled.connect(self._on_dragging)
+        self.view.stages.chosen.connect(self.show_stage)
         self.view.undo_requested.connect(self.placing.undo)
         self.view.redo_requested.connect(self.placing.redo)
         self.placing.changed.connect(self._on_placement_changed)
@@ -209,6 +221,8 @@ class AlignController(QObject):
         with self.state.events.paused():
             self.state.registered, self.state.error = True, ""
             self.state.result = result_lines(laid.registration)
+            self.state.stages = stage_rows(laid.registration)
+            self.state.stage = shown_row(self.state.stages)
             self.state.caution = " ".join(laid.registration.notes)
             self.state.errors, self.state.medians = laid.errors, tuple(laid.medians.items())
         if self.placing.pair is not None:
@@ -226,6 +240,7 @@ class AlignController(QObject):
         self.landmarks.set_marking(False)
         with self.state.events.paused():
             self.state.registered, self.state.result, self.state.caution = False, (), ""
+            self.state.stages, self.state.stage = (), -1
 
     def _on_save_requested(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self.view, "Folder for the registration")

@@ -11,7 +11,8 @@ from napari_virtual_ihc.registration.placement import REST, Pose
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.registration.landmark_fit import Way
-    from napari_virtual_ihc.registration.registration import Registration, StageResult
+    from napari_virtual_ihc.registration.registration import Registration
+    from napari_virtual_ihc.widgets.stage_model import StageRow
 
 NO_PAIR = (
     "Open the H&E and a real IHC slide of the next section; then the one is laid onto the other."
@@ -35,6 +36,8 @@ class AlignState:
         What is going on, and how far it is; empty where nothing is.
     result
         What the last registration found, line by line.
+    stages, stage
+        Its stages, and which of them is shown; −1 where there is none.
     registered
         Whether there is a registration to save.
     caution, error, notice
@@ -66,6 +69,8 @@ class AlignState:
     done: int = 0
     total: int = 0
     result: tuple[str, ...] = ()
+    stages: tuple[StageRow, ...] = ()
+    stage: int = -1
     registered: bool = False
     caution: str = ""
     error: str = ""
@@ -83,19 +88,10 @@ class AlignState:
 
 
 def result_lines(found: Registration) -> tuple[str, ...]:
-    """Return what a registration found: each stage before and after, and how much agrees."""
-    lines = [_stage_line(stage) for stage in found.stages]
-    if found.agreeing is not None:
-        lines.append(f"{100 * found.agreeing:.0f} % of the squares agree with the map.")
-    return tuple(lines) or ("The map was made elsewhere.",)
-
-
-def _stage_line(stage: StageResult) -> str:
-    if stage.before is None or stage.after is None:
-        return f"{stage.name}: {stage.why}"
-    verdict = "taken" if stage.accepted else "refused"
-    likeness = f"{stage.before:.2f} → {stage.after:.2f}"
-    return f"{stage.name}: likeness {likeness}, {verdict}. {stage.why}"
+    """Return what a registration found, beside its stages: how much agrees."""
+    if found.agreeing is None:
+        return ()
+    return (f"{100 * found.agreeing:.0f} % of the squares agree with the map.",)
 
 
 def progress_words(state: AlignState) -> str:

@@ -17,6 +17,7 @@ from napari_virtual_ihc.widgets.look import (
     show_message,
     tool_button,
 )
+from napari_virtual_ihc.widgets.stage_view import StageView
 
 
 class AlignPage(QWidget):
@@ -47,12 +48,13 @@ class AlignPage(QWidget):
         self.load = QPushButton("Load…")
         self.undo = tool_button("↶", "Undo the last change of pairs or placement")
         self.redo = tool_button("↷", "Take back what was undone")
-        self.landmarks, self.hand = LandmarkView(), HandView()
+        self.stages, self.landmarks, self.hand = StageView(), LandmarkView(), HandView()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(10)
         self.activity = QLabel()
         self.cancel = tool_button("✕", "Stop this")
+        self.progress = row(self.activity, 1, self.cancel)
         self.result = message_label("")
         self.caution, self.error = message_label(AMBER), message_label(RED)
         self.hint, self.notice = message_label(""), message_label("")
@@ -71,13 +73,14 @@ class AlignPage(QWidget):
         self.save.setEnabled(state.registered and not busy)
         self.undo.setEnabled(state.can_undo and not busy)
         self.redo.setEnabled(state.can_redo and not busy)
+        self.stages.show_state(state)
         self.landmarks.show_state(state)
         self.hand.show_state(state)
         self.bar.setVisible(busy)
         self.bar.setRange(0, state.total)
         self.bar.setValue(state.done)
         self.activity.setText(progress_words(state))
-        self.cancel.setVisible(busy)
+        self.progress.setVisible(busy)
         show_message(self.hint, "" if pair else NO_PAIR)
         show_message(self.result, "\n".join(state.result))
         show_message(self.caution, state.caution)
@@ -104,10 +107,11 @@ class AlignPage(QWidget):
             row("Lay onto the H&E", self.moving),
             row(self.start, 1, self.undo, self.redo, self.load, self.save),
             self.bar,
-            row(self.activity, 1, self.cancel),
+            self.progress,
             self.caution,
             self.error,
             self.notice,
+            self.stages,
             self.result,
             _folded("Landmarks", self.landmarks),
             _folded("By hand", self.hand),

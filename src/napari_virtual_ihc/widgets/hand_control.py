@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject
 
 from napari_virtual_ihc.registration import affine as affine_map
 from napari_virtual_ihc.registration.placement import REST, turned
-from napari_virtual_ihc.widgets.camera import visible_box
+from napari_virtual_ihc.widgets.camera import to_slide, view_centre, visible_box
 from napari_virtual_ihc.widgets.hand_model import Drag, dragged, nice_step
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class HandControl(QObject):
             self._session.camera_rested.disconnect(self._on_camera_rested)
 
     def _about_middle(self, degrees: float, mirrored: bool, factor: float) -> None:
-        centre = np.array(visible_box(self._session.viewer).centre)
+        centre = np.array(view_centre(self._session.viewer))
         self._move(affine_map.similarity(degrees, mirrored, factor, centre, centre))
 
     def _move(self, by: Affine, start: Pose | None = None, *, joins: bool = False) -> None:
@@ -117,18 +117,18 @@ class HandControl(QObject):
         """Follow one drag; napari calls this on press and goes on at every movement."""
         if event.button != 1 or self._placing.now is None:
             return
-        kind, start = _kind(event.modifiers), _place(event)
-        pose, about = self._placing.now.pose, visible_box(viewer).centre
+        kind, start = _kind(event.modifiers), _place(viewer, event)
+        pose, about = self._placing.now.pose, view_centre(viewer)
         joins = False
         event.handled = True
         yield
         while event.type == "mouse_move":
             event.handled = True
-            self._move(dragged(kind, start, _place(event), about), pose, joins=joins)
+            self._move(dragged(kind, start, _place(viewer, event), about), pose, joins=joins)
             joins = True
             yield
         if joins:
-            self._move(dragged(kind, start, _place(event), about), pose, joins=True)
+            self._move(dragged(kind, start, _place(viewer, event), about), pose, joins=True)
 
     def _on_camera_rested(self) -> None:
         view = visible_box(self._session.viewer)
@@ -141,6 +141,7 @@ def _kind(modifiers: Any) -> Drag:
     return "scale" if "Shift" in modifiers else "shift"
 
 
-def _place(event: Any) -> tuple[float, float]:
+def _place(viewer: Any, event: Any) -> tuple[float, float]:
+    """Return the place of the slide (µm) under the mouse."""
     y, x = event.position[-2:]
-    return float(y), float(x)
+    return to_slide(viewer, float(y), float(x))

@@ -10,12 +10,16 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.registration.landmarks import Landmarks, Side
+from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
 from napari_virtual_ihc.widgets.turning import turned
+from napari_virtual_ihc.widgets.virtual import show_again
 from napari_virtual_ihc.widgets.warped_layer import matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari.components import ViewerModel
+    from napari.layers import Layer
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.widgets.session import Session
@@ -23,17 +27,19 @@ if TYPE_CHECKING:
 
 _SIDES: tuple[Side, ...] = get_args(Side)
 _NAMES = {"fixed": "Landmarks on the H&E", "moving": "Landmarks on the real IHC"}
-_SYMBOLS = {"fixed": "cross", "moving": "x"}
-_SIZE_PX = 15
+_SYMBOLS = {"fixed": "disc", "moving": "cross"}
+_ORDINARY_PX, _WORST_PX = 16, 26
+_SIZES_UM = {_ORDINARY_PX: 1e-3, _WORST_PX: 1e6}
+"""So small, and so large, that the limits on the canvas decide."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6a00", "#5b2a86")
 """Okabe and Ito's, those that show on pale tissue; pair n has colour n, on both slides."""
-_WORST, _ORDINARY = "#d40000", "#ffffff"
 
 
 class LandmarkLayers(QObject):
     """Shows pairs and hears of every point that is added, dragged or deleted.
 
-    Points of the moving slide lie where the registration on screen shows them.
+    A ring is on the H&E, a cross on the real IHC, where the registration on screen shows it.
+    While pairs are marked, the slide that is asked for is seen and nothing computed hides it.
 
     Parameters
     ----------
@@ -53,23 +59,29 @@ class LandmarkLayers(QObject):
         self._worst: int | None = None
         self._marking = self._writing = False
         self._layers: dict[Side, Points] = {}
+        self._hidden: list[Layer] = []
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._write)
         session.viewer.layers.events.removed.connect(self._on_layer_removed)
 
     def show(self, marked: Landmarks, worst: int | None) -> None:
-        """Show these pairs; ``worst`` is ringed in red."""
+        """Show these pairs; ``worst`` is larger."""
         self._marked, self._worst = marked, worst
         self._timer.start()
 
     def set_marking(self, on: bool) -> None:
         """Take clicks as points by turns, or no more."""
+        if on == self._marking:
+            return
         self._marking = on
-        self._timer.start()
-        if not on:
-            self._show_warped(True)
-            for layer in self._layers.values():
-                layer.mode = "pan_zoom"
+        if on:
+            self._hidden = hide_computed(self._session.viewer)
+            self._timer.start()
+            return
+        self._show_warped(True)
+        show_again([one for one in self._hidden if one in self._session.viewer.layers])
+        for layer in self._layers.values():
+            layer.mode = "pan_zoom"
 
     def select(self, number: int) -> None:
         """Select a pair (from 0) in both layers."""
@@ -102,9 +114,9 @@ class LandmarkLayers(QObject):
     def _layer(self, side: Side) -> Points:
         if side not in self._layers:
             layer = Points(
-                np.zeros((0, 2)), ndim=2, name=_NAMES[side], size=_SIZE_PX, symbol=_SYMBOLS[side],
-                units=("um", "um"), features={"pair": np.zeros(0, int)}, border_width=0.15,
-                canvas_size_limits=(_SIZE_PX, _SIZE_PX),
+                np.zeros((0, 2)), ndim=2, name=_NAMES[side], symbol=_SYMBOLS[side],
+                units=("um", "um"), features={"pair": np.zeros(0, int)},
+                canvas_size_limits=(_ORDINARY_PX, _WORST_PX), size=_SIZES_UM[_ORDINARY_PX],
                 text={"string": "{pair}", "size": 13, "color": "#101010", "anchor": "upper_left"},
             )  # fmt: skip
             layer.events.data.connect(self._heard(side))
@@ -121,13 +133,17 @@ class LandmarkLayers(QObject):
         layer.selected_data = set()
         layer.data = places
         layer.features = {"pair": np.arange(1, count + 1)}
-        layer.current_size = _SIZE_PX
         if count:
-            layer.size = _SIZE_PX
+            colours = [COLOURS[number % len(COLOURS)] for number in range(count)]
+            on_he = side == "fixed"
             layer.symbol = _SYMBOLS[side]
-            layer.face_color = [COLOURS[number % len(COLOURS)] for number in range(count)]
-            rings = [_WORST if number == self._worst else _ORDINARY for number in range(count)]
-            layer.border_color = rings
+            layer.border_width = 0.2 if on_he else 0.0
+            layer.face_color = ["transparent"] * count if on_he else colours
+            layer.border_color = colours
+            layer.size = [
+                _SIZES_UM[_WORST_PX if number == self._worst else _ORDINARY_PX]
+                for number in range(count)
+            ]
 
     def _turn_to(self, side: Side) -> None:
         """Show the slide that is to be clicked next, and let a click mark it."""
@@ -190,3 +206,15 @@ class LandmarkLayers(QObject):
             layer.events.data.disconnect(self._heard(side))
             if layer in self._session.viewer.layers:
                 self._session.viewer.layers.remove(layer)
+
+
+def hide_computed(viewer: ViewerModel) -> list[Layer]:
+    """Hide virtual stains and maps, which lie over the H&E, and return them."""
+    shown = [
+        layer
+        for layer in viewer.layers
+        if layer.visible and (virtual_of(layer) is not None or heat_of(layer) is not None)
+    ]
+    for layer in shown:
+        layer.visible = False
+    return shown

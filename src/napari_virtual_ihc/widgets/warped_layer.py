@@ -63,9 +63,13 @@ class WarpedLayer(QObject):
         self._place()
 
     def show(self, laid: Laid, fixed: SlideEntry, moving: SlideEntry) -> None:
-        """Show a map's slide above the H&E once it is read; the original is hidden at first."""
-        self._next = laid
+        """Show a map's slide above the H&E, and let every page know it."""
         self._session.align(Aligned(laid.registration, fixed, moving, laid.slide))
+        self.look(laid, fixed, moving)
+
+    def look(self, laid: Laid, fixed: SlideEntry, moving: SlideEntry) -> None:
+        """Show a map's slide once it is read; the original is hidden at first."""
+        self._next = laid
         former = self._find(moving)
         if former is None:
             self._session.busy.add(_BUSY)
