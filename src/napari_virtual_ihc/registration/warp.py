@@ -36,7 +36,7 @@ class WarpedSlide(Slide):
     identity: str = ""
 
     def absent(self, y_um: float, x_um: float, h: int, w: int, mpp: float) -> NDArray[np.bool_]:
-        """Return where a region lies off the moving slide, or so near that it borrows from there."""
+        """Return where a region lies off the moving slide, or near enough to borrow from there."""
         corner = np.array([round(y_um / mpp), round(x_um / mpp)]) * mpp
         source = self.source
         if not isinstance(source, WarpedSource):
