@@ -20,7 +20,7 @@ from napari_virtual_ihc.tiles.heat import coloured
 from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
 from napari_virtual_ihc.tiles.slide_producer import SlideProducer
 from napari_virtual_ihc.translation.answers import Regridded
-from napari_virtual_ihc.translation.familiarity import TrainingColours, Unfamiliar
+from napari_virtual_ihc.translation.familiarity import TrainingLook, Unfamiliar
 from napari_virtual_ihc.translation.jitter import Jitter, Jittered, under_jitter
 from napari_virtual_ihc.translation.spread import disagreement
 from napari_virtual_ihc.translation.translator import Translator
@@ -123,11 +123,13 @@ COLOUR = ColourStatistics(
 
 
 def test_the_distance_is_in_standard_deviations() -> None:
-    known = TrainingColours(np.array(COLOUR.mean), np.array(COLOUR.std))
+    known = TrainingLook(np.array(COLOUR.mean), np.array(COLOUR.std))
     assert known.distance(known.mean, known.std) == pytest.approx(0)
     moved = known.mean + known.std * (1, 0, 0)
     assert known.distance(moved, known.std) == pytest.approx(1)
     assert known.distance(known.mean, known.std / 2) > 0.5
+    textured = TrainingLook(known.mean, known.std, (0.5, 0.1))
+    assert textured.distance(known.mean, known.std, np.array(0.3)) == pytest.approx(2)
 
 
 def drawn(seed: int, side: int = 1100) -> Rgb:

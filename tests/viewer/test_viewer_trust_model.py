@@ -46,7 +46,7 @@ def trust() -> Callable[[str, TileCache], TrustMap]:
     ("choice", "title"),
     [
         ("jitter", "Wavering over 6 ways of asking"),
-        ("unfamiliar input", "Distance from training colours"),
+        ("unfamiliar input", "Distance from training H&E"),
         ("against demo-mdcl", "Disagreement of demo and demo-mdcl"),
     ],
 )

@@ -49,6 +49,15 @@ class ColourStatistics(_Part):
         return self
 
 
+class TextureStatistics(_Part):
+    """Mean and standard deviation of a measure of texture over windows of a training set."""
+
+    mean: float
+    std: float = Field(gt=0)
+    windows: int = Field(ge=1)
+    protocol: str
+
+
 class ValidationFigure(_Part):
     """One number with the protocol that makes it comparable."""
 
@@ -81,6 +90,8 @@ class ModelCard(_Part):
         RGB of glass in exports.
     input_colour, output_colour
         Stain densities of the training H&E and IHC.
+    input_texture
+        How fine the training H&E is at the model's scale; see `measures.fineness`.
     output_lab
         CIELAB of the training IHC, to which a diffusion moves the colours of the H&E.
     sampler
@@ -109,6 +120,7 @@ class ModelCard(_Part):
     background: tuple[Level, Level, Level] = (240, 240, 240)
     input_colour: ColourStatistics | Unknown = UNKNOWN
     output_colour: ColourStatistics | Unknown = UNKNOWN
+    input_texture: TextureStatistics | Unknown = UNKNOWN
     output_lab: ColourStatistics | Unknown = UNKNOWN
     sampler: dict[str, Any] | Unknown = UNKNOWN
     data_regime: str = UNKNOWN

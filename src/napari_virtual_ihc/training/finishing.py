@@ -13,13 +13,15 @@ from napari_virtual_ihc.stains.lab import CHANNELS, CIELAB, lab_statistics
 from napari_virtual_ihc.stains.tissue import tissue_mask
 from napari_virtual_ihc.stains.unmix import unmix
 from napari_virtual_ihc.stains.vectors import H_DAB, H_E, StainVectors
+from napari_virtual_ihc.training.augment import bicubic
 from napari_virtual_ihc.training.cards import described, plain_card
 from napari_virtual_ihc.training.data import PairFolder, load
 from napari_virtual_ihc.training.magnification import magnification_notes
 from napari_virtual_ihc.training.product import inference_state
+from napari_virtual_ihc.training.texture import texture_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -82,6 +84,7 @@ def _card(
             "recipe": described(method, settings, outcome.ran),
             "input_colour": he,
             "output_colour": ihc,
+            "input_texture": texture_of(he_pictures(data, plain.mpp_in), plain.mpp_in),
             "output_lab": lab_colours(data) if method.artifact == "score" else UNKNOWN,
             "data_fingerprint": data.fingerprint,
             "validation": outcome.figures,
@@ -99,6 +102,15 @@ def colours(data: PairFolder) -> tuple[ColourStatistics, ColourStatistics]:
         he_values.append(unmix(he, H_E)[mask])
         ihc_values.append(unmix(ihc, H_DAB)[mask])
     return _statistics(he_values, H_E), _statistics(ihc_values, H_DAB)
+
+
+def he_pictures(data: PairFolder, mpp: float) -> Iterator[NDArray[np.uint8]]:
+    """Yield the H&E of some training pairs at the scale that the model was shown."""
+    for pair in data.train[:_COLOUR_PAIRS]:
+        he, _ = load(pair)
+        side = max(round(min(he.shape[:2]) * data.mpp / mpp), 1)
+        square = he[: min(he.shape[:2]), : min(he.shape[:2])]
+        yield square if side == len(square) else bicubic(square, side)
 
 
 def lab_colours(data: PairFolder) -> ColourStatistics:

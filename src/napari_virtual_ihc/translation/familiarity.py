@@ -10,6 +10,14 @@ import numpy as np
 
 from napari_virtual_ihc.errors import Cancelled, ModelError
 from napari_virtual_ihc.files import hash_of
+from napari_virtual_ihc.measures.fineness import (
+    PROTOCOL,
+    REACH,
+    WINDOW_PX,
+    fineness,
+    gradient_energies,
+)
+from napari_virtual_ihc.models.card import TextureStatistics
 from napari_virtual_ihc.stains.tissue import MASK_VERSION, pen_mask, tissue_mask
 from napari_virtual_ihc.stains.unmix import unmix
 from napari_virtual_ihc.stains.vectors import H_E
@@ -27,60 +35,86 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
-_ALGORITHM = "familiarity/1"
-_CELL_PX, _RADIUS, _TILE = 32, 2, 32
+_ALGORITHM = "familiarity/2"
+_CELL_PX, _TILE = 32, 32
+_RADIUS = (WINDOW_PX // _CELL_PX - 1) // 2
 _PER_OD = 1000
 _LEAST_TISSUE = 0.1
 _MASK_REACH_UM = 24.0
 _LEAST_STD = 0.01
-UNFAMILIAR = HeatScale(
-    "unfamiliar", "Distance from training colours", "σ", 0.0, 4.0, "viridis",
-    "√(2 · KL divergence) of the window's hematoxylin, eosin and residual OD from those of the "
-    "training H&E, as Gaussians: for equal spread, the distance of means in standard deviations",
-)  # fmt: skip
+_COLOURS = (
+    "KL divergence of the window's hematoxylin, eosin and residual OD from those of the training "
+    "H&E, as Gaussians"
+)
+
+
+def unfamiliar_scale(*, texture: bool) -> HeatScale:
+    """Return what the colours of the map mean, with or without texture."""
+    texts = {
+        False: f"√(2 · {_COLOURS}): for equal spread, the distance of means in standard deviations",
+        True: f"√(2 · {_COLOURS} + z² of its fineness), fineness: log ratio of gradient energies",
+    }
+    title = "Distance from training H&E" if texture else "Distance from training colours"
+    return HeatScale("unfamiliar", title, "σ", 0.0, 4.0, "viridis", texts[texture])
 
 
 @dataclass(frozen=True)
-class TrainingColours:
-    """Mean and standard deviation of each stain's OD over a training set's tissue, (3,) each."""
+class TrainingLook:
+    """What a training set's H&E looks like.
+
+    Attributes
+    ----------
+    mean, std
+        Of each stain's OD over its tissue, (3,).
+    fineness
+        Mean and standard deviation of its windows' fineness; None where the card states none.
+    """
 
     mean: Values
     std: Values
+    fineness: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, card: ModelCard) -> TrainingColours:
-        """Return those of a model.
+    def of(cls, card: ModelCard) -> TrainingLook:
+        """Return that of a model.
 
         Raises
         ------
         ModelError
-            If its card does not state them, or states those of other stains.
+            If its card does not state the colours, or states those of other stains.
         """
-        stated = card.input_colour
+        stated, texture = card.input_colour, card.input_texture
         if isinstance(stated, str):
             raise ModelError(
                 f"The card of model {card.name!r} does not state 'input_colour', the colours of "
                 "its training H&E, so nothing can be compared with them."
             )
         _require_vectors(card.name, stated)
-        return cls(np.array(stated.mean), np.maximum(stated.std, _LEAST_STD))
+        fine = None
+        if isinstance(texture, TextureStatistics) and texture.protocol == PROTOCOL:
+            fine = texture.mean, texture.std
+        return cls(np.array(stated.mean), np.maximum(stated.std, _LEAST_STD), fine)
 
-    def distance(self, mean: Values, std: Values) -> Values:
+    def distance(self, mean: Values, std: Values, fineness: Values | None = None) -> Values:
         """Return the distance of windows, (…) in standard deviations, 0 for the training set's own.
 
         Parameters
         ----------
         mean, std
             Of each stain's OD in a window, (…, 3).
+        fineness
+            Of the window, (…).
         """
         spread = np.maximum(std, _LEAST_STD) / self.std
         moved = (mean - self.mean) / self.std
-        divergence = (spread**2 + moved**2 - 1) / 2 - np.log(spread)
-        return np.asarray(np.sqrt(2 * divergence.sum(axis=-1)), np.float64)
+        square = (spread**2 + moved**2 - 1 - 2 * np.log(spread)).sum(axis=-1)
+        if self.fineness is not None and fineness is not None:
+            square = square + ((fineness - self.fineness[0]) / self.fineness[1]) ** 2
+        return np.asarray(np.sqrt(square), np.float64)
 
 
 class Unfamiliar:
-    """Distance of the H&E from a model's training colours; a `TileProducer`, a pixel per cell.
+    """Distance of the H&E from what a model was trained on; a `TileProducer`, a pixel per cell.
 
     A cell is 32 px of the model's scale; a value looks at the tissue of 5 × 5 cells, pen marks
     included. Reads the slide's fingerprint, so create it off the GUI thread.
@@ -101,18 +135,18 @@ class Unfamiliar:
     batch = 1
     levels = 1
     persist = True
-    scale = UNFAMILIAR
-    label = UNFAMILIAR.title
 
     def __init__(self, card: ModelCard, slide: Slide) -> None:
-        self._colours = TrainingColours.of(card)
+        self._look = TrainingLook.of(card)
+        self.scale = unfamiliar_scale(texture=self._look.fineness is not None)
+        self.label = self.scale.title
         self._slide, self._mpp = slide, card.mpp_in
         cell_um = _CELL_PX * self._mpp
         rows, columns = (math.ceil(side / cell_um - 1e-9) for side in slide.size_um)
         self.grid = TileGrid(rows, columns, _TILE, cell_um)
-        colours = [self._colours.mean.tolist(), self._colours.std.tolist()]
+        look = [self._look.mean.tolist(), self._look.std.tolist(), self._look.fineness]
         place = [slide.fingerprint, slide.require_mpp(), self._mpp]
-        self.key = hash_of(_ALGORITHM, MASK_VERSION, colours, place)
+        self.key = hash_of(_ALGORITHM, MASK_VERSION, look, place)
 
     def group(self, address: TileAddress) -> Sequence[TileAddress]:
         """Return the tile alone."""
@@ -138,24 +172,37 @@ class Unfamiliar:
         known = count[..., 0] >= _LEAST_TISSUE * ((2 * _RADIUS + 1) * _CELL_PX) ** 2
         safe = np.maximum(count, 1)
         mean = sums[..., 1:4] / safe / _PER_OD
-        square = sums[..., 4:] / safe / _PER_OD**2
+        square = sums[..., 4:7] / safe / _PER_OD**2
         std = np.sqrt(np.maximum(square - mean**2, 0))
-        return np.where(known, self._colours.distance(mean, std), np.nan)
+        fine = fineness(sums[..., 7], sums[..., 8])
+        return np.where(known, self._look.distance(mean, std, fine), np.nan)
 
     def _sums(self, row: int, column: int, rows: int, columns: int) -> NDArray[np.int64]:
-        """Return tissue pixels, and sums of OD and its square, of each window; exact integers."""
-        around = math.ceil(_MASK_REACH_UM / self._mpp)
+        """Return tissue pixels, sums of OD and its square, and gradient energies of each window.
+
+        (rows, columns, 9), exact integers.
+        """
+        around = math.ceil(_MASK_REACH_UM / self._mpp) + REACH
         h, w = ((side + 2 * _RADIUS) * _CELL_PX + 2 * around for side in (rows, columns))
         y, x = ((at * _CELL_PX - around) * self._mpp for at in (row, column))
         seen = self._slide.region(y, x, h, w, self._mpp)
         mask = tissue_mask(seen.pixels, self._mpp, self._slide.background)
         mask = (mask | pen_mask(seen.pixels, self._mpp)) & seen.valid
-        inner = np.s_[around:-around, around:-around]
-        amounts = np.rint(unmix(seen.pixels[inner], H_E) * _PER_OD).astype(np.int64)
-        tissue = mask[inner][..., None].astype(np.int64)
-        values = np.concatenate([tissue, amounts * tissue, amounts**2 * tissue], axis=-1)
-        cells = values.reshape(rows + 2 * _RADIUS, _CELL_PX, columns + 2 * _RADIUS, _CELL_PX, 7)
-        return _windows(cells.sum(axis=(1, 3), dtype=np.int64))
+        inner, wider = (slice(n, -n) for n in (around, around - REACH))
+        tissue = mask[inner, inner].astype(np.int64)
+        amounts = np.rint(unmix(seen.pixels[inner, inner], H_E) * _PER_OD).astype(np.int64)
+        stains = np.moveaxis(amounts, -1, 0)
+        energies = gradient_energies(seen.pixels[wider, wider])
+        parts = [tissue, *(s * tissue for s in (*stains, *stains**2, *energies))]
+        return _windows(np.stack([_cells(part) for part in parts], axis=-1))
+
+
+def _cells(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return sums over cells, (rows, columns)."""
+    rows, columns = (side // _CELL_PX for side in values.shape)
+    blocks = values.reshape(rows, _CELL_PX, columns, _CELL_PX)
+    sums: NDArray[np.int64] = blocks.sum(axis=(1, 3), dtype=np.int64)
+    return sums
 
 
 def _windows(sums: NDArray[np.int64]) -> NDArray[np.int64]:
