@@ -66,7 +66,7 @@ class HeatmapProducer:
     persist = True
 
     def __init__(self, pair: SlidePair, chosen: str | Heatmap, tile: int = _TILE) -> None:
-        self._pair = pair
+        self.pair = pair
         self._map = _map_of(chosen)
         layout = pair.layout
         self.grid = TileGrid(*map_shape(pair), tile, layout.cell_um)
@@ -100,7 +100,7 @@ class HeatmapProducer:
             if cancelled():
                 raise Cancelled
             box = self.grid.box(address.row, address.col)
-            made[address] = self._coloured(self._pair.view(*box))
+            made[address] = self._coloured(self.pair.view(*box))
         return made
 
     def _coloured(self, view: PairView) -> Pixels:

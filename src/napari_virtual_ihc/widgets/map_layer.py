@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
+from napari_virtual_ihc.comparison.patch_encoder import FEATURES
 from napari_virtual_ihc.tiles.pyramid import TilePyramid
 from napari_virtual_ihc.widgets.map_making import make_map
 from napari_virtual_ihc.widgets.map_model import BETWEEN, HE, OFF, between_of, obstacle
@@ -68,7 +69,7 @@ class MapLayer(QObject):
         """Begin anew, unless only a virtual layer changed that the map does not show."""
         new, old = self._watch.sides, self._shown
         same = new is not None and old is not None and new.aligned is old.aligned
-        if not same or between_of(self._state) != HE:
+        if not same or between_of(self._state) != HE or self._state.name == FEATURES:
             self._restart()
 
     def _restart(self) -> None:

@@ -5,18 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_virtual_ihc.comparison.patch_encoder import (
+    FEATURES,
+    encoder_layout,
+    feature_similarity,
+)
 from napari_virtual_ihc.comparison.producer import HeatmapProducer
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.layers import HeatInfo
-from napari_virtual_ihc.widgets.map_model import HE
+from napari_virtual_ihc.widgets.map_model import HE, NO_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_virtual_ihc.comparison.gate import SlidePair
     from napari_virtual_ihc.tiles.awaited import AwaitedTiles
     from napari_virtual_ihc.tiles.grid import TileGrid
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure, TileProducer
-    from napari_virtual_ihc.widgets.compare_sides import Sides
+    from napari_virtual_ihc.widgets.compare_sides import Sides, VirtualSide
+
+_FEATURE_TILE = 8
+"""Cells a side of a tile: each costs a pass through half a network."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +45,26 @@ def make_map(sides: Sides, name: str, between: str, _progress: object) -> MadeMa
     else:
         tiles = virtual.tiles()
         pair = sides.virtual_pair(tiles)
-    plain = HeatmapProducer(pair, name)
+    plain = HeatmapProducer(pair, name) if name != FEATURES else _by_features(pair, virtual)
+    pair = plain.pair
     producer = plain if tiles is None else VirtualMap(plain, tiles)
     told = plain.info.told(pair.layout)
     words = f"{plain.info.formula}; window {pair.layout.window_um:g} µm"
     provenance = {"compared": [pair.fixed.fingerprint, pair.moving.fingerprint]}
     scale = replace(plain.info, formula=words)
     return MadeMap(producer, HeatInfo(scale, sides.he.fingerprint, provenance), told)
+
+
+def _by_features(pair: SlidePair, virtual: VirtualSide | None) -> HeatmapProducer:
+    """Return how alike the slides are to the encoder of the model that translates."""
+    from napari_virtual_ihc.models.library import Library
+    from napari_virtual_ihc.translation.patch_encoder import GeneratorEncoder
+
+    if virtual is None:
+        raise VirtualIhcError(NO_MODEL)
+    encoder = GeneratorEncoder(Library().get(virtual.info.model))
+    seen = replace(pair, layout=encoder_layout(encoder))
+    return HeatmapProducer(seen, feature_similarity(encoder), _FEATURE_TILE)
 
 
 class VirtualMap:

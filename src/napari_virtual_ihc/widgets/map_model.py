@@ -9,6 +9,7 @@ from psygnal import SignalGroupDescriptor
 
 from napari_virtual_ihc.comparison.comparability import COMPARABILITY
 from napari_virtual_ihc.comparison.evidence import DAB_DIFFERENCE
+from napari_virtual_ihc.comparison.patch_encoder import FEATURES
 from napari_virtual_ihc.comparison.producer import HEATMAPS, MAP_NAMES
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 OFF = "off"
 HE, VIRTUAL = "he", "virtual"
 BETWEEN = {HE: "H&E and real", VIRTUAL: "virtual and real"}
+NO_MODEL = "This map needs a model to see with: switch on live translation on the Translate page."
 NO_VIRTUAL = "This map needs a virtual IHC: switch on live translation on the Translate page."
 
 
@@ -28,7 +30,7 @@ class MapState:
     Attributes
     ----------
     name
-        One of `MAP_NAMES`, or ``off``.
+        One of `MAP_NAMES`, ``features``, or ``off``.
     between
         ``he`` or ``virtual``: what is compared with the real IHC.
     formula
@@ -52,7 +54,8 @@ def info_of(name: str) -> MapInfo:
 
 def titles() -> list[tuple[str, str]]:
     """Return names and titles to choose from, comparability first after ``off``."""
-    return [(OFF, "none"), *((name, info_of(name).title) for name in MAP_NAMES)]
+    named = ((name, info_of(name).title) for name in MAP_NAMES)
+    return [(OFF, "none"), *named, (FEATURES, "Feature similarity, by the model's encoder")]
 
 
 def between_of(state: MapState) -> str:
@@ -64,5 +67,7 @@ def obstacle(state: MapState, sides: Sides | None) -> str:
     """Return why the map cannot be shown, or nothing."""
     if state.name == OFF or sides is None:
         return ""
+    if state.name == FEATURES and sides.virtual is None:
+        return NO_MODEL
     missing = between_of(state) == VIRTUAL and sides.virtual is None
     return NO_VIRTUAL if missing else ""
