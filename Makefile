@@ -12,7 +12,8 @@ demo: $(READY)
 	$(SCREEN) $(BIN)/virtual-ihc demo --out demo
 
 test: $(READY)
-	$(SCREEN) $(BIN)/python -m pytest $(PYTEST)
+	$(SCREEN) $(BIN)/python -m pytest --ignore tests/viewer --numprocesses 2 --dist loadscope $(PYTEST)
+	$(SCREEN) $(BIN)/python -m pytest tests/viewer $(PYTEST)
 
 slow: $(READY)
 	$(SCREEN) $(BIN)/python -m pytest -m slow $(PYTEST)
@@ -42,6 +43,7 @@ screenshots: $(READY)
 	$(SCREEN) $(BIN)/python scripts/screenshots.py resources/screenshots
 	$(SCREEN) $(BIN)/python scripts/screenshots_train.py resources/screenshots
 	$(SCREEN) $(BIN)/python scripts/screenshots_diffusion.py resources/screenshots
+	$(SCREEN) $(BIN)/python scripts/screenshots_review.py resources/screenshots
 
 $(READY): pyproject.toml constraints.txt scripts/system_libraries.sh
 	bash scripts/system_libraries.sh

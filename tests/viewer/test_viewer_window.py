@@ -112,6 +112,18 @@ def test_the_banner_is_there_where_virtual_pixels_are(window: Viewer, page: Page
     assert _spin_until(lambda: not banner.visible)
 
 
+def test_the_banner_says_when_a_real_slide_lies_over_virtual_pixels(
+    window: Viewer, page: Page, opened: Open
+) -> None:
+    page(painted_slide(), FakePrepare())
+    banner = window.canvas.overlays[BANNER]
+    assert _spin_until(lambda: banner.visible)
+    opened(painted_slide(seed=1))
+    assert _spin_until(lambda: banner.text.startswith("REAL slide over VIRTUAL Ki-67"))
+    window.layers[-1].visible = False
+    assert _spin_until(lambda: banner.text.startswith("VIRTUAL"))
+
+
 def test_stale_tiles_are_dropped_within_a_tenth_of_a_second(window: Viewer, page: Page) -> None:
     model = FakeModel(seconds=30.0)
     look_at(window, 300.0, 300.0, 20)

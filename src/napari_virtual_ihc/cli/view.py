@@ -38,6 +38,7 @@ def view(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for pictures and OME-Zarr.")] = Path("demo"),
     slide: Annotated[Path | None, typer.Option(help="Your own H&E slide.")] = None,
+    ihc: Annotated[Path | None, typer.Option(help="A real IHC of its next section.")] = None,
     model: Annotated[str, typer.Option(help="Model to translate with.")] = "demo",
     size: Annotated[int, typer.Option(help="Side of the synthetic slide in px.")] = _SIDE_PX,
     window: Annotated[
@@ -45,16 +46,19 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Show a slide and its virtual IHC, and write pictures and an OME-Zarr of it."""
+    """Show a slide, its virtual and its real IHC; write pictures, a report and an OME-Zarr."""
+    from napari_virtual_ihc.widgets.review_tour import ReviewTour
     from napari_virtual_ihc.widgets.show import has_display, open_window, run
     from napari_virtual_ihc.widgets.tour import Tour
 
     if not has_display():
         _again_on_a_virtual_screen()
     stay = window if window is not None else not os.environ.get("VIRTUAL_IHC_VIRTUAL_SCREEN")
-    slides = _demo_slides(slide, size)
+    slides = _demo_slides(slide, ihc, size)
     shown = open_window(slides, model)
     pictures = Tour(shown, out, say).run()
+    if len(slides) > 1:
+        pictures += ReviewTour(shown, out, say).run()
     if not stay:
         shown.viewer.close()
     zarr = _export(slides[0], model, out / "virtual.ome.zarr")
@@ -65,15 +69,15 @@ def demo(
         run()
 
 
-def _demo_slides(path: Path | None, size: int) -> list[Slide]:
-    if path is not None:
+def _demo_slides(he: Path | None, ihc: Path | None, size: int) -> list[Slide]:
+    if he is not None:
         from napari_virtual_ihc.slides.open import open_slide
 
-        return [open_slide(path)]
+        return [open_slide(path) for path in (he, ihc) if path is not None]
     from napari_virtual_ihc.slides.phantom import Phantom
 
     phantom = Phantom(seed=_SEED, height=size, width=size)
-    return [phantom.he(), phantom.ihc()]
+    return [phantom.he(), phantom.ihc("next")]
 
 
 def _export(slide: Slide, model: str, out: Path) -> Path:

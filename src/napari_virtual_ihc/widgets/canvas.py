@@ -13,7 +13,7 @@ from napari_virtual_ihc.widgets.camera import current_magnification, look_at, vi
 from napari_virtual_ihc.widgets.legend import Legend
 from napari_virtual_ihc.widgets.overview import Overview
 from napari_virtual_ihc.widgets.translate_model import magnification_text
-from napari_virtual_ihc.widgets.virtual import heat_in_view, virtual_in_view
+from napari_virtual_ihc.widgets.virtual import banner_in_view, heat_in_view
 from napari_virtual_ihc.widgets.window import canvas_of
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ class CanvasDressing(QObject):
         """Say what is virtual on screen in the banner, and what the colours of a map mean."""
         if not isalive(self.legend):  # the window is going
             return
-        info = virtual_in_view(self._viewer)
-        text = "" if info is None else overlays.banner_text(info.marker, info.model)
-        overlays.show_banner(self._viewer, text)
+        overlays.show_banner(self._viewer, banner_in_view(self._viewer))
         heat = heat_in_view(self._viewer)
         self.legend.show_scale(None if heat is None else heat.scale)
 

@@ -20,7 +20,7 @@ _WIDTH, _HEIGHT, _BAR = 210, 62, 12
 _TITLE, _ROW, _PATCH = 22, 16, 11
 _MARGIN, _PAD = 10, 8
 _UNDER_BANNER = 44
-_POINTS = 9
+_POINTS, _FEWEST_POINTS = 9, 7
 
 
 class Legend(QWidget):
@@ -35,7 +35,7 @@ class Legend(QWidget):
     def __init__(self, canvas: QWidget) -> None:
         super().__init__(canvas)
         self.scale: HeatScale | None = None
-        self.resize(_WIDTH, _HEIGHT)
+        self._tall = _HEIGHT
         self.hide()
 
     def show_scale(self, scale: HeatScale | None) -> None:
@@ -44,7 +44,7 @@ class Legend(QWidget):
             self.scale = scale
             self.setToolTip("" if scale is None else scale.formula)
             classes = 0 if scale is None else len(scale.classes)
-            self.resize(_WIDTH, _TITLE + _ROW * classes + _PAD if classes else _HEIGHT)
+            self._tall = _TITLE + _ROW * classes + _PAD if classes else _HEIGHT
             self.update()
         self.setVisible(scale is not None)
         self.place()
@@ -53,7 +53,8 @@ class Legend(QWidget):
         """Move to the top right corner of the canvas."""
         canvas = self.parentWidget()
         if canvas is not None:
-            self.move(canvas.width() - self.width() - _MARGIN, _UNDER_BANNER)
+            width = min(_WIDTH, canvas.width() - 2 * _MARGIN)
+            self.setGeometry(canvas.width() - width - _MARGIN, _UNDER_BANNER, width, self._tall)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the title, and a bar with its ends or a patch for each class."""
@@ -63,7 +64,8 @@ class Legend(QWidget):
         painter.fillRect(self.rect(), QColor(255, 255, 255, 235))
         painter.setPen(QColor(40, 40, 40))
         painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
-        painter.setFont(QFont(painter.font().family(), _POINTS))
+        points = _POINTS if self.width() == _WIDTH else _FEWEST_POINTS
+        painter.setFont(QFont(painter.font().family(), points))
         inner = self.rect().adjusted(_PAD, _PAD // 2, -_PAD, -_PAD // 2)
         painter.drawText(inner, Qt.AlignmentFlag.AlignTop, self.scale.title)
         if self.scale.classes:

@@ -108,7 +108,7 @@ class MapLayer(QObject):
             overview_px=_OVERVIEW_PX,
         )
         name = f"{made.info.scale.title} · {BETWEEN[between]}"
-        layer = self._session.add_heat(sides.aligned.fixed, pyramid, made.info, name, MAPS)
+        layer = self._session.add_heat(pyramid, made.info, name, MAPS)
         layer.opacity = _OPACITY
         layer.interpolation2d = "nearest"
         self._layer, self._state.formula = layer, made.told

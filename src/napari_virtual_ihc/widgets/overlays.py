@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.components.overlays import TextOverlay
 
+OVER = "REAL slide over "
+"""Before a banner's words where a slide lies over the virtual pixels."""
 BANNER = "virtual_ihc_banner"
 MAGNIFICATION = "virtual_ihc_magnification"
 _POINTS, _FEWEST_POINTS = 10.0, 8.0

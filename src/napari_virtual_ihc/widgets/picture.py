@@ -11,8 +11,7 @@ from PIL import Image, PngImagePlugin
 from napari_virtual_ihc.comparison.marking import burn_mark
 from napari_virtual_ihc.errors import ExportError
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
-from napari_virtual_ihc.widgets.overlays import banner_text
-from napari_virtual_ihc.widgets.virtual import virtual_in_view
+from napari_virtual_ihc.widgets.virtual import banner_in_view, virtual_in_view
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -33,7 +32,7 @@ def export_picture(viewer: ViewerModel, path: Path) -> Path:
     info = virtual_in_view(viewer)
     words = PngImagePlugin.PngInfo()
     if info is not None:
-        rgb = burn_mark(rgb, banner_text(info.marker, info.model))
+        rgb = burn_mark(rgb, banner_in_view(viewer))
         words.add_text("Description", f"Virtual {info.marker}. {RESEARCH_USE_ONLY}")
         words.add_text("Source", f"model {info.model}, slide {info.slide}")
     try:

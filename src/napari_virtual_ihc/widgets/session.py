@@ -134,18 +134,15 @@ class Session(QObject):
         self, entry: SlideEntry, pyramid: TilePyramid, info: VirtualInfo, name: str
     ) -> Image:
         """Add a layer of virtual tiles right above its slide, and connect it."""
-        return self._add(entry, pyramid, {VIRTUAL: info}, name)
+        layer = self._add(pyramid, {VIRTUAL: info}, name, MODELS)
+        place_above(self.viewer, entry.layer(), layer)
+        return layer
 
     def add_heat(
-        self,
-        entry: SlideEntry,
-        pyramid: TilePyramid,
-        info: HeatInfo,
-        name: str,
-        kind: str = MODELS,
-    ) -> Image:
-        """Add a map above a slide and its virtual layers; a service of ``kind`` makes it."""
-        return self._add(entry, pyramid, {HEAT: info}, name, kind)
+        self, pyramid: TilePyramid, info: HeatInfo, name: str, kind: str = MODELS
+    ) -> Image:  # fmt: skip
+        """Add a map above all other layers; a service of ``kind`` makes it."""
+        return self._add(pyramid, {HEAT: info}, name, kind)
 
     def adapter_of(self, layer: Layer) -> LayerAdapter | None:
         """Return what connects a layer to its tiles, or None."""
@@ -189,7 +186,7 @@ class Session(QObject):
 
     def _watch_banner(self, layer: Layer) -> None:
         """See to it that banner and legend come and go with the layer they speak of."""
-        if virtual_of(layer) is not None or heat_of(layer) is not None:
+        if any(of(layer) is not None for of in (virtual_of, heat_of, slide_of)):
             layer.events.visible.connect(self.canvas.label)
             layer.events.opacity.connect(self.canvas.label)
             self.canvas.label()
@@ -242,16 +239,10 @@ class Session(QObject):
         self.problem.emit(sentence)
 
     def _add(
-        self,
-        entry: SlideEntry,
-        pyramid: TilePyramid,
-        metadata: dict[str, Any],
-        name: str,
-        kind: str = MODELS,
-    ) -> Image:
+        self, pyramid: TilePyramid, metadata: dict[str, Any], name: str, kind: str
+    ) -> Image:  # fmt: skip
         arguments = image_arguments(name, pyramid.producer.grid.mpp, metadata)
         layer: Image = self.viewer.add_image(pyramid.levels, **arguments)
-        place_above(self.viewer, entry.layer(), layer)
         self.connections.connect(self.viewer, layer, pyramid, kind)
         self.layer_connected.emit(layer)
         return layer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_virtual_ihc.errors import UsageError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.translate import TranslateController
 
 WINDOW_PX = (1500, 940)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Shown:
     session: Session
     translate: TranslateController
     dock: Dock
+
+    def page(self, kind: type[P]) -> P:
+        """Return the page of the dock that is of this kind."""
+        return next(page for page in self.dock.pages if isinstance(page, kind))
 
 
 def has_display() -> bool:

@@ -54,11 +54,7 @@ class Tour:
         VirtualIhcError
             If the slide cannot be shown or translated.
         """
-        self._say("Opening the slide and preparing the model …")
-        self._settle()
-        self._look_closely()
-        self._say("Translating what is on screen at 20× …")
-        self._settle()
+        self.look_closely()
         self._pair("20x")
         self._window("window-20x")
         self._other_model()
@@ -71,6 +67,14 @@ class Tour:
         self._window("window-overview")
         return self.pictures
 
+    def look_closely(self) -> None:
+        """Look at the busiest place at 20×, and wait until it is translated."""
+        self._say("Opening the slide and preparing the model …")
+        self._settle()
+        self._go_to_the_busiest_place()
+        self._say("Translating what is on screen at 20× …")
+        self._settle()
+
     def _settle(self, *, filled: bool = False) -> None:
         settled = wait_until_settled(self._shown.session, _PATIENCE, filled=filled)
         state = self._shown.translate.state
@@ -79,7 +83,7 @@ class Tour:
         if not settled:
             raise VirtualIhcError("The view was not complete after an hour.")
 
-    def _look_closely(self) -> None:
+    def _go_to_the_busiest_place(self) -> None:
         entry = self._shown.session.chosen
         if entry is None or entry.facts is None:
             raise VirtualIhcError("No slide is open.")

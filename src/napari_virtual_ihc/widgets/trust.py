@@ -105,7 +105,7 @@ class TrustLayer(QObject):
         slide = shown.wish.slide.fingerprint
         info = HeatInfo(made.scale, slide, shown.prepared.provenance)
         name = f"{made.label} · {shown.prepared.card.name}"
-        self._layer = self._session.add_heat(shown.wish.entry, pyramid, info, name)
+        self._layer = self._session.add_heat(pyramid, info, name)
 
     def _on_live(self, on: bool) -> None:
         adapter = None if self._layer is None else self._session.adapter_of(self._layer)

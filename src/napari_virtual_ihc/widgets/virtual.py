@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_virtual_ihc.widgets.camera import Box, bounding_box, to_slide, visible_box
-from napari_virtual_ihc.widgets.layers import HeatInfo, VirtualInfo, heat_of, virtual_of
+from napari_virtual_ihc.widgets.layers import HeatInfo, VirtualInfo, heat_of, slide_of, virtual_of
+from napari_virtual_ihc.widgets.overlays import OVER, banner_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+    from napari_virtual_ihc.slides.slide import Slide
 
 T = TypeVar("T")
 
@@ -44,6 +47,19 @@ def toggle_virtual(viewer: ViewerModel) -> None:
 def virtual_in_view(viewer: ViewerModel) -> VirtualInfo | None:
     """Return what the topmost virtual layer on screen says of itself, or None."""
     return _topmost(viewer, virtual_of)
+
+
+def banner_in_view(viewer: ViewerModel) -> str:
+    """Return the words that say what is virtual on screen, and what lies over it; or none."""
+    info = virtual_in_view(viewer)
+    if info is None:
+        return ""
+    covered = _topmost(viewer, _real_or_virtual) is not info
+    return (OVER if covered else "") + banner_text(info.marker, info.model)
+
+
+def _real_or_virtual(layer: Layer) -> Slide | VirtualInfo | None:
+    return virtual_of(layer) or slide_of(layer)
 
 
 def heat_in_view(viewer: ViewerModel) -> HeatInfo | None:
