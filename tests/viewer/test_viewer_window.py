@@ -118,7 +118,7 @@ def test_the_banner_says_when_a_real_slide_lies_over_virtual_pixels(
     page(painted_slide(), FakePrepare())
     banner = window.canvas.overlays[BANNER]
     assert _spin_until(lambda: banner.visible)
-    opened(painted_slide(seed=1))
+    opened(painted_slide())
     assert _spin_until(lambda: banner.text.startswith("REAL slide over VIRTUAL Ki-67"))
     window.layers[-1].visible = False
     assert _spin_until(lambda: banner.text.startswith("VIRTUAL"))
