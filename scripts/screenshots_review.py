@@ -1,4 +1,4 @@
-"""Take the README's pictures of a review: registered, side by side, curtain, map, numbers, report."""
+"""Take the README's pictures of a review: registration, views, map, numbers, report."""
 
 from __future__ import annotations
 
