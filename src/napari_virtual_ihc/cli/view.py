@@ -31,7 +31,7 @@ def view(
     from napari_virtual_ihc.widgets.show import open_window, run
 
     slides = [open_slide(slide, mpp)] + ([open_slide(ihc)] if ihc is not None else [])
-    open_window(slides, model)
+    open_window(slides, model, [slide] if ihc is None else [slide, ihc])
     run()
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-REVEALED_UNSCORED = "revealed without a score"
-
 
 @dataclass(frozen=True)
 class View:

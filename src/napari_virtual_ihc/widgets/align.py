@@ -121,6 +121,7 @@ class AlignController(QObject):
         self.session.slides_changed.connect(self._on_slides_changed)
         self.session.slide_chosen.connect(self._on_slides_changed)
         self.session.aligned_changed.connect(self._on_aligned_changed)
+        self.session.lay_requested.connect(self._on_lay_requested)
         self.view.moving_chosen.connect(self.choose)
         self.view.register_requested.connect(self.register)
         self.view.cancel_requested.connect(self.cancel)
@@ -134,6 +135,11 @@ class AlignController(QObject):
         self.placing.changed.connect(self._on_placement_changed)
         self.placing.laid.connect(self._on_laid)
         self.placing.failed.connect(self._on_failed)
+
+    def _on_lay_requested(self, folder: Path, moving: SlideEntry) -> None:
+        if moving in self._others():
+            self.choose(self._others().index(moving))
+            self.load(folder)
 
     def _others(self) -> list[SlideEntry]:
         return [

@@ -88,9 +88,14 @@ def _shapes(viewer: ViewerModel) -> Shapes | None:
 def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | None:
     """Return the corners of a shape as a polygon, None for an upright rectangle."""
     if kind == "ellipse":
-        angle = np.linspace(0, 2 * np.pi, _ROUND, endpoint=False)
-        middle, down, along = corners.mean(axis=0), *((corners[1:3] - corners[0:2]) / 2)
-        round_: NDArray[np.float64] = middle + np.outer(np.cos(angle), down)
-        return round_ + np.outer(np.sin(angle), along)
+        return ellipse(corners)
     upright = all(len(np.unique(corners[:, axis].round(6))) == 2 for axis in (0, 1))
     return None if kind == "rectangle" and upright else corners
+
+
+def ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ellipse in a rectangle, given by its four corners, as a polygon."""
+    angle = np.linspace(0, 2 * np.pi, _ROUND, endpoint=False)
+    middle, down, along = corners.mean(axis=0), *((corners[1:3] - corners[0:2]) / 2)
+    half: NDArray[np.float64] = middle + np.outer(np.cos(angle), down)
+    return half + np.outer(np.sin(angle), along)

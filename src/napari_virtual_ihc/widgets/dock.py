@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QFrame,
     QLabel,
-    QRadioButton,
     QScrollArea,
     QSizePolicy,
     QStackedWidget,
@@ -21,7 +20,8 @@ from qtpy.QtWidgets import (
 from napari_virtual_ihc.widgets.align import AlignController
 from napari_virtual_ihc.widgets.compare import CompareController
 from napari_virtual_ihc.widgets.header import Header
-from napari_virtual_ihc.widgets.look import row
+from napari_virtual_ihc.widgets.look import CHOSEN, row, tool_button
+from napari_virtual_ihc.widgets.review import ReviewController
 from napari_virtual_ihc.widgets.session import Session, session_of
 from napari_virtual_ihc.widgets.train import TrainController
 from napari_virtual_ihc.widgets.translate import TranslateController
@@ -49,6 +49,7 @@ PAGES: tuple[Callable[[Session], Page], ...] = (
     TranslateController,
     AlignController,
     CompareController,
+    ReviewController,
     TrainController,
 )
 """What makes the pages, in the order of the dock."""
@@ -85,6 +86,7 @@ class Dock(QWidget):
         if len(self._pages) > 1:
             layout.addWidget(self._chooser())
         layout.addWidget(self.stack)
+        session.blinded.connect(self._on_blinded)
         self.destroyed.connect(partial(_close_pages, self._pages))
 
     @property
@@ -108,9 +110,21 @@ class Dock(QWidget):
                 _close_pages(self._pages)
         return bool(super().event(event))
 
+    def _on_blinded(self, on: bool) -> None:
+        """Leave no page open that speaks of virtual pixels while they must not be seen."""
+        if on:
+            self.show_page(ReviewController.title)
+        for index, page in enumerate(self._pages):
+            allowed = not on or isinstance(page, ReviewController)
+            if len(self._pages) > 1:
+                self._choice.button(index).setEnabled(allowed)
+            page.view.setVisible(allowed)
+
     def _chooser(self) -> QWidget:
-        buttons = [QRadioButton(page.title) for page in self._pages]
+        buttons = [tool_button(page.title, f"{page.title} page") for page in self._pages]
         for index, button in enumerate(buttons):
+            button.setCheckable(True)
+            button.setStyleSheet(CHOSEN)
             self._choice.addButton(button, index)
         buttons[0].setChecked(True)
         self._choice.idClicked.connect(self.stack.setCurrentIndex)
@@ -143,6 +157,13 @@ class CompareDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer, (CompareController,))
+
+
+class ReviewDock(Dock):
+    """The Review page alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer, (ReviewController,))
 
 
 class TrainDock(Dock):

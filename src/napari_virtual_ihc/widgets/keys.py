@@ -76,6 +76,9 @@ KEYS: tuple[Key, ...] = (
     Key("Shift+Right", "turn the view a quarter", lambda session: turn_by(session.viewer, 90)),
     Key("Shift+Left", "turn it a quarter back", lambda session: turn_by(session.viewer, -90)),
     Key("Shift+J", "let two layers change sides", lambda session: session.mixing.swap()),
+    Key("Shift+K", "keep this view", lambda session: session.ask_for_bookmark(0)),
+    Key("Shift+Down", "next view kept", lambda session: session.ask_for_bookmark(1)),
+    Key("Shift+Up", "view kept before", lambda session: session.ask_for_bookmark(-1)),
     Key("W", "live translation on or off", lambda session: session.ask_for_live()),
     Key("K", "translate the view as a region", lambda session: session.ask_for_region()),
 )

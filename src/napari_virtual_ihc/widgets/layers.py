@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ SLIDE = "virtual_ihc_slide"
 VIRTUAL = "virtual_ihc_virtual"
 REGION = "virtual_ihc_region"
 HEAT = "virtual_ihc_heat"
+PATH = "virtual_ihc_path"
+"""Where the file of a slide lies; kept in the window only."""
 WARPED = "virtual_ihc_warped"
 """Fingerprint of the slide that a registered layer shows."""
 _OVERVIEW_PX = 512
@@ -149,6 +152,12 @@ def blank_levels(shape: tuple[int, int]) -> list[BlankLevel]:
         height, width = levels[-1].shape[:2]
         levels.append(BlankLevel(-(-height // 2), -(-width // 2)))
     return levels
+
+
+def path_of(layer: Layer) -> Path | None:
+    """Return the file a layer was opened from, or None where that is not known."""
+    path = layer.metadata.get(PATH) or layer.source.path
+    return None if path is None else Path(path)
 
 
 def slide_layer(slide: Slide) -> tuple[Sequence[BlankLevel], dict[str, Any], str]:

@@ -12,7 +12,7 @@ class Way(Enum):
     """A way of seeing two layers in one picture; the value is its button."""
 
     CURTAIN = "curtain"
-    CHECKERBOARD = "checkerboard"
+    CHECKERBOARD = "checkers"
     BLINK = "blink"
     OPACITY = "opacity"
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 
 from napari_virtual_ihc.widgets.camera import copy_camera
 from napari_virtual_ihc.widgets.choosing import next_to_see, over_base, replaces
@@ -50,6 +50,9 @@ class Panes(QObject):
         self._solo = Solo(session.viewer)
         self._own: weakref.ref[Image] | None = None
         self._linking = False
+        self._leader: Pane | None = None
+        self._follow_soon = QTimer(self, singleShot=True, interval=0)
+        self._follow_soon.timeout.connect(self._follow)
         self.head = PaneHead(closable=False)
         self.head.hide()
         self.head.chosen.connect(self._on_own_chosen)
@@ -114,6 +117,7 @@ class Panes(QObject):
         if event is not None and event.type() == QEvent.Type.Close:
             while self._panes:
                 self._panes.pop().close()
+            self._leader = None
         return False
 
     @property
@@ -196,18 +200,22 @@ class Panes(QObject):
             self.arrange(len(self._panes))
 
     def _on_camera_moved(self) -> None:
-        if not self._linking:
-            self._link(None)
+        self._lead(None)
 
     def _on_pane_moved(self, pane: Pane) -> None:
-        if not self._linking:
-            self._link(pane)
+        self._lead(pane)
 
-    def _link(self, leader: Pane | None) -> None:
-        """Let every canvas look where one of them looks."""
-        self._linking = True
+    def _lead(self, leader: Pane | None) -> None:
+        """Let the others follow once this canvas is drawn, so that no two are drawn in one go."""
+        if self._panes and not self._linking:
+            self._leader = leader
+            self._follow_soon.start()
+
+    def _follow(self) -> None:
+        """Let every canvas look where the leading one looks."""
+        self._linking, leader, self._leader = True, self._leader, None
         viewer = self._known.viewer
-        if leader is not None:
+        if leader in self._panes and leader is not None:
             copy_camera(leader.viewer, viewer)
         for pane in self._panes:
             if pane is not leader:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.connections import Connections
@@ -25,6 +25,7 @@ from napari_virtual_ihc.widgets.layers import (
 from napari_virtual_ihc.widgets.mixing import Mixing
 from napari_virtual_ihc.widgets.panes import Panes
 from napari_virtual_ihc.widgets.preferences import effective_settings
+from napari_virtual_ihc.widgets.requests import Requests
 from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
 from napari_virtual_ihc.widgets.slide_entry import SlideEntry
 from napari_virtual_ihc.widgets.turning import Turning
@@ -41,10 +42,11 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.aligned import Aligned
 
 
-class Session(QObject):
+class Session(Requests):
     """What one viewer has of ours; a child of its window, so it goes when the window goes.
 
-    Use :func:`session_of`. Signals come on the window's thread.
+    Use :func:`session_of`. Signals come on the window's thread. The Translate page writes what is
+    asked of the model into ``translating``.
     """
 
     slides_changed = Signal()
@@ -56,8 +58,6 @@ class Session(QObject):
     """A layer of ours that is connected to its tiles now."""
     layer_removed = Signal(object)
     """A layer of ours that was taken off the viewer."""
-    live_toggled = Signal()
-    region_requested = Signal()
     models_changed = Signal()
     """The library has other models than before."""
     aligned_changed = Signal()
@@ -74,6 +74,7 @@ class Session(QObject):
         self.services = Services(effective_settings())
         self.chosen: SlideEntry | None = None
         self.aligned: Aligned | None = None
+        self.translating: dict[str, str] = {}
         self.busy: set[str] = set()
         self._entries: list[SlideEntry] = []
         self.connections = Connections(self.services, self.tiles_changed)
@@ -155,14 +156,6 @@ class Session(QObject):
     def release(self, adapter: LayerAdapter) -> None:
         """End the connection of a layer to its tiles; a service without any is stopped."""
         self.connections.release(adapter)
-
-    def ask_for_live(self) -> None:
-        """Tell the page that the user wants live translation switched."""
-        self.live_toggled.emit()
-
-    def ask_for_region(self) -> None:
-        """Tell the page that the user wants the view translated as a region."""
-        self.region_requested.emit()
 
     def _on_layer_inserted(self, event: Any) -> None:
         self._watch_banner(event.value)

@@ -11,6 +11,7 @@ from napari_virtual_ihc.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from napari.viewer import Viewer
 
@@ -44,7 +45,7 @@ def has_display() -> bool:
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
-def open_window(slides: Sequence[Slide], model: str = "") -> Shown:
+def open_window(slides: Sequence[Slide], model: str = "", paths: Sequence[Path] = ()) -> Shown:
     """Open a viewer with the dock and these slides, the first on top of the list of slides.
 
     Parameters
@@ -53,6 +54,8 @@ def open_window(slides: Sequence[Slide], model: str = "") -> Shown:
         The H&E first; the others start hidden.
     model
         Name of the model to translate with; the preferred one where empty.
+    paths
+        Where the files of the first slides lie.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def open_window(slides: Sequence[Slide], model: str = "") -> Shown:
     from napari.layers import Image
 
     from napari_virtual_ihc.widgets.dock import VirtualIhcDock
-    from napari_virtual_ihc.widgets.layers import slide_layer
+    from napari_virtual_ihc.widgets.layers import PATH, slide_layer
     from napari_virtual_ihc.widgets.session import session_of
     from napari_virtual_ihc.widgets.translate import TranslateController
 
@@ -81,6 +84,8 @@ def open_window(slides: Sequence[Slide], model: str = "") -> Shown:
         page.translation.set_model(model)
     for index, slide in enumerate(slides):
         data, arguments, _ = slide_layer(slide)
+        if index < len(paths):
+            arguments["metadata"][PATH] = str(paths[index])
         viewer.add_layer(Image(data, **arguments, visible=index == 0))
     return Shown(viewer, session, page, dock)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
 
+_SETTINGS = ("device", "backend", "precision", "statistics", "steps")
 OVERVIEW_PX = 256
 """Virtual layers have a small coarsest level: napari shows a frozen copy of that one."""
 
@@ -81,6 +82,7 @@ class Translation(QObject):
         session.layer_removed.connect(self._on_layer_removed)
         session.live_toggled.connect(self._on_live_toggled)
         session.problem.connect(self._on_problem)
+        session.translation_requested.connect(self._on_requested)
         self._on_slide_chosen()
 
     def set_model(self, name: str) -> None:
@@ -152,8 +154,17 @@ class Translation(QObject):
         )
         return Wish(entry, entry.slide, state.model, choices)
 
+    def _on_requested(self, wanted: dict[str, str]) -> None:
+        """Take over a model and settings that were written down before."""
+        for name in {"model", *_SETTINGS} & set(wanted):
+            setattr(self.state, name, wanted[name])
+        self._restart()
+
     def _restart(self) -> None:
         """Prepare what is wanted, unless it is being prepared or shown already."""
+        self.session.translating = {
+            name: str(getattr(self.state, name)) for name in ("model", *_SETTINGS)
+        }
         wish = self.wish() if self.state.live else None
         if wish is not None and wish == self._asked:
             return

@@ -15,6 +15,8 @@ from napari_virtual_ihc.widgets.panes import MOST
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
 
+_TURN_PX = 62
+
 
 class ViewingBox(QWidget):
     """Says how the layers of a window are seen, and lets it be changed.
@@ -30,7 +32,7 @@ class ViewingBox(QWidget):
         self._session = session
         self._panes, self._mixing = session.panes, session.mixing
         self.one = tool_button("one", "One picture (J)", self._show_one)
-        self.side = tool_button("side by side", "Two linked pictures (J)", self._show_side)
+        self.side = tool_button("panes", "Two linked pictures (J)", self._show_side)
         self.more = tool_button("+", "One picture more", self._show_more)
         self.ways = {
             way: tool_button(way.value, TIPS[way], partial(self._show, way)) for way in Way
@@ -47,8 +49,8 @@ class ViewingBox(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(row("View", self.one, self.side, self.more, 1, *turn))
-        layout.addWidget(row("Two in one", *self.ways.values(), 1))
+        layout.addWidget(row(self.one, self.side, self.more, 1, *turn))
+        layout.addWidget(row(*self.ways.values(), 1))
         self._panes.changed.connect(self.show_state)
         self._mixing.changed.connect(self.show_state)
         session.camera_moved.connect(self._show_turn)
@@ -99,5 +101,6 @@ def _turn_box() -> QSpinBox:
     box.setWrapping(True)
     box.setSingleStep(5)
     box.setSuffix("°")
+    box.setMaximumWidth(_TURN_PX)
     box.setToolTip("By how much the view is turned; all panes turn together")
     return box

@@ -1,0 +1,153 @@
+"""The Review page in a real window: regions, a blind read without a peek, saved and opened."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.components import ViewerModel
+from test_viewer_window import _spin_until
+from viewer_fakes import FakeLibrary, FakePrepare, painted_slide
+
+from napari_virtual_ihc.comparison.geojson import Polygon, ReviewRegion
+from napari_virtual_ihc.widgets.bookmarks import go_to, present_view, step, title
+from napari_virtual_ihc.widgets.camera import look_at, set_turn, turn_of, view_centre
+from napari_virtual_ihc.widgets.dock import Dock
+from napari_virtual_ihc.widgets.layers import virtual_of
+from napari_virtual_ihc.widgets.review import ReviewController
+from napari_virtual_ihc.widgets.review_regions import NAME, regions_in, show_regions
+from napari_virtual_ihc.widgets.settle import wait_until_settled
+from napari_virtual_ihc.widgets.translate import TranslateController
+from napari_virtual_ihc.widgets.turning import Turning
+from napari_virtual_ihc.widgets.virtual import toggle_virtual, virtual_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari import Viewer
+
+    from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.widgets.session import Session
+
+    Open = Callable[[Slide], Session]
+
+SQUARE = np.array([[100, 100], [100, 300], [250, 300], [250, 100.0]])
+HOLE = np.array([[150, 150], [150, 200], [200, 200.0]])
+
+
+def docked(window: Viewer) -> tuple[TranslateController, ReviewController, Dock]:
+    make = lambda session: TranslateController(session, FakeLibrary(), FakePrepare())  # noqa: E731
+    dock = Dock(window, [make, ReviewController])
+    window.window.add_dock_widget(dock, name="Virtual IHC", area="right")
+    translate, review = dock.pages
+    return translate, review, dock
+
+
+def seen_virtual(session: Session) -> list[str]:
+    viewers = (session.viewer, *(pane.viewer for pane in session.panes.all()))
+    layers = (layer for viewer in viewers for layer in viewer.layers)
+    return [layer.name for layer in layers if virtual_of(layer) is not None and layer.visible]
+
+
+def test_a_blind_read_cannot_peek_and_is_saved(
+    window: Viewer, opened: Open, tmp_path: Path
+) -> None:
+    session = opened(painted_slide(1024, 1024))
+    translate, review, dock = docked(window)
+    assert wait_until_settled(session, 60)
+    look_at(window, 200.0, 260.0, 20)
+    set_turn(window, 30)
+    show_regions(window, [ReviewRegion((Polygon(SQUARE, (HOLE,)),), "hot spot", "Tumor")])
+    session.panes.arrange(2)
+    assert _spin_until(lambda: bool(seen_virtual(session)))
+    review.view.begin.click()
+    assert review.state.blind
+    assert not seen_virtual(session)
+    toggle_virtual(window)
+    virtual_layers(window)[0].visible = True
+    session.panes.arrange(3)
+    session.panes.show(session.panes.all()[1], virtual_layers(window)[0])
+    translate.translation.set_model("other")
+    assert wait_until_settled(session, 60)
+    assert not seen_virtual(session)
+    assert not translate.view.isVisible()
+    assert review.state.regions == ("what is in view", "hot spot")
+    review.view.region.setCurrentIndex(1)
+    review.view.region.activated.emit(1)
+    review.view.score.setText(" 2+ ")
+    review.view.reader.setText("AB")
+    review.view.record.click()
+    review.view.reveal.click()
+    assert seen_virtual(session)
+    (read,) = review.state.reads
+    assert (read.region, read.classification, read.score) == ("hot spot", "Tumor", "2+")
+    assert (read.model, read.reader) == ("demo", "AB")
+    assert (round(read.view.y_um), round(read.view.x_um)) == (175, 200)
+    assert read.view.rotation_degrees == 30
+    assert read.begun_utc <= read.scored_utc <= read.revealed_utc
+    review.reading.begin()
+    review.reading.reveal(0, "")
+    assert review.state.reads[-1].score == ""
+    assert review.state.reads[-1].revealed_utc
+    review.attempt(review.export_reads, tmp_path / "reads.csv")
+    with (tmp_path / "reads.csv").open(encoding="utf-8-sig") as file:
+        assert [row["score"] for row in csv.DictReader(file)] == ["2+", ""]
+    review.keep("start")
+    path = tmp_path / "case.json"
+    review.attempt(review.save, path)
+    assert _spin_until(lambda: path.exists() and not review.state.activity)
+    assert json.loads(path.read_text())["slides"][0]["path"] is None
+    window.layers.remove(NAME)
+    look_at(window, 400.0, 400.0, 5)
+    set_turn(window, 0)
+    review.attempt(review.open, path)
+    assert _spin_until(lambda: "Opened" in review.state.notice)
+    assert turn_of(window) == 30
+    (region,) = regions_in(window)
+    np.testing.assert_allclose(region.polygons[0].holes[0], HOLE, atol=0.01)
+    assert translate.state.model == "other"
+    assert len(review.state.reads) == 2
+    content = json.loads(path.read_text())
+    content["slides"][0]["fingerprint"] = content["chosen"] = "0" * 32
+    path.write_text(json.dumps(content))
+    review.attempt(review.open, path)
+    assert _spin_until(lambda: "fingerprint 00000000" in review.state.error)
+    assert dock is not None
+
+
+def test_regions_survive_the_canvas_and_a_turned_view() -> None:
+    viewer = ViewerModel()
+    turning = Turning(viewer)
+    set_turn(viewer, 40)
+    parts = (Polygon(SQUARE, (HOLE,)), Polygon(SQUARE + 300))
+    regions = [ReviewRegion(parts, "a", "Tumor", colour=(255, 0, 10)), ReviewRegion(parts[:1])]
+    show_regions(viewer, regions)
+    viewer.add_shapes([SQUARE], shape_type="ellipse", ndim=2)
+    first, second, drawn = regions_in(viewer)
+    assert (first.name, first.classification, first.identity) == ("a", "Tumor", regions[0].identity)
+    assert first.colour == (255, 0, 10)
+    assert second.identity == regions[1].identity
+    np.testing.assert_allclose(first.polygons[1].outline, SQUARE + 300, atol=1e-6)
+    np.testing.assert_allclose(first.polygons[0].holes[0], HOLE, atol=1e-6)
+    assert drawn.name == "Region 3"
+    assert len(drawn.polygons[0].outline) == 64
+    assert turning is not None
+
+
+def test_a_view_is_found_again() -> None:
+    viewer = ViewerModel()
+    turning = Turning(viewer)
+    look_at(viewer, 300.0, 120.0, 20)
+    set_turn(viewer, 75)
+    kept = present_view(viewer, "f" * 32, "necrosis")
+    set_turn(viewer, 0)
+    look_at(viewer, 0.0, 0.0, 1)
+    go_to(viewer, kept)
+    np.testing.assert_allclose(view_centre(viewer), (300, 120), atol=0.01)
+    assert present_view(viewer, "f" * 32, "necrosis") == kept
+    assert title(kept, 2) == "2  necrosis (20×, 75° at 0.30, 0.12 mm)"
+    assert [step(3, -1, 1), step(3, 2, 1), step(3, 0, -1), step(0, -1, 1)] == [0, 0, 2, -1]
+    assert turning is not None
