@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,7 +81,10 @@ def test_a_map_goes_with_its_choice_its_layer_and_its_registration(
 ) -> None:
     session, state = compare.session, compare.map_state
     compare.map.choose("ncc")
+    time.sleep(0.2)  # its producer is ready, and word of it on the way
+    compare.map.choose("ssim")
     shown(session)
+    assert "SSIM" in maps(window)[0].name
     compare.map.choose("focus")
     shown(session)
     assert "Focus" in maps(window)[0].name

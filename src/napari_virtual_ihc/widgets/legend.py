@@ -81,7 +81,8 @@ def _draw_bar(painter: QPainter, inner: QRect, scale: HeatScale) -> None:
     low = f"≤ {scale.low:g}".replace("-", "−") if scale.low < 0 else f"{scale.low:g}"
     bottom = Qt.AlignmentFlag.AlignBottom
     painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignLeft, low)
-    high = f"≥ {scale.high:g} {scale.unit}"
+    unit = "" if " to " in scale.unit else f" {scale.unit}"
+    high = f"≥ {scale.high:g}{unit}"
     painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignRight, high)
 
 

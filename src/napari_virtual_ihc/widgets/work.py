@@ -64,11 +64,16 @@ class Work(QObject, Generic[T]):
     progressed = Signal(str, int, int)
     finished = Signal(object)
     failed = Signal(str)
+    _stepped = Signal(str, int, int)
+    _ended = Signal(object, object)
+    """The same as they leave the thread; what is cancelled on its way is not passed on."""
 
     def __init__(self, function: Callable[[Progress], T], name: str) -> None:
         super().__init__()
         self._function = function
-        self._progress = Progress(self.progressed.emit)
+        self._progress = Progress(self._stepped.emit)
+        self._stepped.connect(self._pass_on)
+        self._ended.connect(self._deliver)
         self._thread = threading.Thread(target=self._run, name=f"virtual-ihc {name}", daemon=True)
 
     def start(self) -> Work[T]:
@@ -98,10 +103,22 @@ class Work(QObject, Generic[T]):
         except Cancelled:
             return
         except (VirtualIhcError, OSError) as error:
-            self._tell(self.failed, str(error))
+            self._tell(None, str(error))
             return
-        self._tell(self.finished, result)
+        self._tell(result, None)
 
-    def _tell(self, signal: Signal, value: object) -> None:
+    def _tell(self, result: T | None, sentence: str | None) -> None:
         if not self._progress.cancelled() and isalive(self):
-            signal.emit(value)
+            self._ended.emit(result, sentence)
+
+    def _pass_on(self, text: str, done: int, total: int) -> None:
+        if not self._progress.cancelled():
+            self.progressed.emit(text, done, total)
+
+    def _deliver(self, result: T | None, sentence: str | None) -> None:
+        if self._progress.cancelled():
+            return
+        if sentence is None:
+            self.finished.emit(result)
+        else:
+            self.failed.emit(sentence)
