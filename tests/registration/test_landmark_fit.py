@@ -10,6 +10,7 @@ from scenes import BLUE, EOSIN, section, slide_of
 
 from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration import affine as affine_map
+from napari_virtual_ihc.registration.judge import Judge
 from napari_virtual_ihc.registration.landmark_fit import fit_landmarks, left_out_errors
 from napari_virtual_ihc.registration.landmarks import Landmarks, read_landmarks, write_landmarks
 from napari_virtual_ihc.registration.mapping import Field, Mapping
@@ -146,7 +147,7 @@ def test_a_pose_moves_what_is_seen_and_poses_join(slides):
     centre = np.array(slides[0].size_um) / 2
     np.testing.assert_allclose(base.to_moving(centre), np.array(slides[1].size_um) / 2)
     pose = Pose(40.0, -30.0, 90.0, 1.0)
-    found = registration_of(Placement(base, pose), slides[1])
+    found = registration_of(Placement(base, pose), Judge(*slides))
     seen_before = base.to_fixed(np.array([1000.0, 1800.0]))
     seen = found.to_fixed(np.array([1000.0, 1800.0]))
     down, right = seen_before - centre
@@ -158,7 +159,7 @@ def test_a_pose_moves_what_is_seen_and_poses_join(slides):
 
 def test_a_flip_by_hand_is_said_and_saved(slides, tmp_path):
     placement = Placement(laid_centred(*slides), Pose(mirrored=True))
-    found = registration_of(placement, slides[1])
+    found = registration_of(placement, Judge(*slides))
     assert found.mirrored
     assert found.source == "hand"
     assert "mirrored" in found.notes[0]
@@ -180,7 +181,16 @@ def test_pairs_win_over_a_field_moved_by_hand(slides):
     point = np.array([1200.0, 1100.0])
     away = affine_map.apply(affine_map.inverse(placement.pose.affine(base.fixed)), point)
     np.testing.assert_allclose(by_hand.apply(point), base.to_moving(away), atol=0.3)
-    found = registration_of(placement, slides[1])
+    found = registration_of(placement, Judge(*slides))
     np.testing.assert_allclose(found.to_moving(pairs.fixed), pairs.moving, atol=0.5)
     assert found.source == "landmarks"
     assert [stage.name for stage in found.stages] == ["hand", "landmarks"]
+
+
+def test_a_map_by_hand_is_judged_as_a_found_one(slides):
+    judge, corner = Judge(*slides), 320.0
+    placed = registration_of(Placement(laid_centred(*slides), Pose(corner, corner)), judge)
+    away = registration_of(Placement(placed, Pose(200.0, 0.0)), judge)
+    assert placed.stages[-1].after > 0.8 > 0.3 > placed.stages[-1].before
+    assert away.stages[-1].before == placed.stages[-1].after
+    assert away.agreeing < 0.2 < 0.9 < placed.agreeing

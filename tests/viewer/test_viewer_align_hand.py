@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def align(window: Viewer, opened: Open) -> AlignController:
     """Return the page over two painted slides, the one laid centred on the other."""
+    window.window.resize(1300, 700)
     opened(painted_slide(1024, 1024))
     opened(painted_slide(1224, 1224))
     page = docked(window)

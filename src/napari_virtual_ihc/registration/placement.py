@@ -16,6 +16,8 @@ from napari_virtual_ihc.registration.registration import Registration, Section, 
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.registration.affine import Affine, Points
+    from napari_virtual_ihc.registration.judge import Judge
+    from napari_virtual_ihc.registration.registration import Stage
     from napari_virtual_ihc.slides.slide import Slide
 
 _NODES = 97
@@ -107,8 +109,8 @@ def _median(errors: list[float]) -> float:
     return float(np.median(known)) if known else float("nan")
 
 
-def registration_of(placement: Placement, moving: Slide) -> Registration:
-    """Return the registration that a placement comes to.
+def registration_of(placement: Placement, judge: Judge) -> Registration:
+    """Return the registration that a placement comes to, judged anew.
 
     Raises
     ------
@@ -118,16 +120,18 @@ def registration_of(placement: Placement, moving: Slide) -> Registration:
     base, mapping = placement.base, placement.by_hand()
     stages = base.stages
     if placement.pose != REST:
-        stages += (StageResult("hand", None, None, True, _pose_words(placement.pose), mapping),)
+        words = _pose_words(placement.pose)
+        stages += (_judged("hand", judge, base.mapping, mapping, words),)
     if placement.decided_by_pairs():
-        size = _size(base.fixed)
-        mapping = fit_landmarks(placement.marked, placement.way, mapping, size)
-        stages += (StageResult("landmarks", None, None, True, _pair_words(placement), mapping),)
+        fitted = fit_landmarks(placement.marked, placement.way, mapping, _size(base.fixed))
+        stages += (_judged("landmarks", judge, mapping, fitted, _pair_words(placement)),)
+        mapping = fitted
     if stages == base.stages:
         return base
     return Registration(
-        mapping, base.fixed, base.moving, stages, None, remarks(moving, mapping.affine)
-    )
+        mapping, base.fixed, base.moving, stages, judge.agreeing(mapping),
+        remarks(judge.moving, mapping.affine),
+    )  # fmt: skip
 
 
 def laid_centred(fixed: Slide, moving: Slide) -> Registration:
@@ -153,6 +157,11 @@ def moved(mapping: Mapping, by: Affine, fixed: Section) -> Mapping:
 def turned(pose: Pose, by: Affine, fixed: Section) -> Pose:
     """Return a pose after one more movement, a similarity fixed µm → fixed µm."""
     return Pose.of(affine_map.compose(by, pose.affine(fixed)), fixed)
+
+
+def _judged(name: Stage, judge: Judge, before: Mapping, after: Mapping, why: str) -> StageResult:
+    likeness = judge.likeness(before), judge.likeness(after)
+    return StageResult(name, *likeness, True, why, after)
 
 
 def _pose_words(pose: Pose) -> str:

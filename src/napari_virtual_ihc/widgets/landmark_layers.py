@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 _SIDES: tuple[Side, ...] = get_args(Side)
 _NAMES = {"fixed": "Landmarks on the H&E", "moving": "Landmarks on the real IHC"}
-_SYMBOLS = {"fixed": "disc", "moving": "cross"}
-_ORDINARY_PX, _WORST_PX = 16, 26
-_SIZES_UM = {_ORDINARY_PX: 1e-3, _WORST_PX: 1e6}
-"""So small, and so large, that the limits on the canvas decide."""
+_SIZES_PX = {"fixed": (16, 26), "moving": (6, 11)}
+"""Of a ring on the H&E and of a dot on the real IHC; the second size is that of the worst pair."""
+_SMALL_UM, _LARGE_UM = 1e-3, 1e6
+"""So small, and so large, that these limits on the canvas decide."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6a00", "#5b2a86")
 """Okabe and Ito's, those that show on pale tissue; pair n has colour n, on both slides."""
 
@@ -38,7 +38,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6a00", "#5
 class LandmarkLayers(QObject):
     """Shows pairs and hears of every point that is added, dragged or deleted.
 
-    A ring is on the H&E, a cross on the real IHC, where the registration on screen shows it.
+    A ring is on the H&E, a dot on the real IHC, where the registration on screen shows it: a pair
+    that is met is a dot in its ring.
     While pairs are marked, the slide that is asked for is seen and nothing computed hides it.
 
     Parameters
@@ -114,9 +115,9 @@ class LandmarkLayers(QObject):
     def _layer(self, side: Side) -> Points:
         if side not in self._layers:
             layer = Points(
-                np.zeros((0, 2)), ndim=2, name=_NAMES[side], symbol=_SYMBOLS[side],
+                np.zeros((0, 2)), ndim=2, name=_NAMES[side], size=_SMALL_UM,
                 units=("um", "um"), features={"pair": np.zeros(0, int)},
-                canvas_size_limits=(_ORDINARY_PX, _WORST_PX), size=_SIZES_UM[_ORDINARY_PX],
+                canvas_size_limits=_SIZES_PX[side],
                 text={"string": "{pair}", "size": 13, "color": "#101010", "anchor": "upper_left"},
             )  # fmt: skip
             layer.events.data.connect(self._heard(side))
@@ -136,13 +137,11 @@ class LandmarkLayers(QObject):
         if count:
             colours = [COLOURS[number % len(COLOURS)] for number in range(count)]
             on_he = side == "fixed"
-            layer.symbol = _SYMBOLS[side]
-            layer.border_width = 0.2 if on_he else 0.0
+            layer.border_width = 0.15 if on_he else 0.0
             layer.face_color = ["transparent"] * count if on_he else colours
             layer.border_color = colours
             layer.size = [
-                _SIZES_UM[_WORST_PX if number == self._worst else _ORDINARY_PX]
-                for number in range(count)
+                _LARGE_UM if number == self._worst else _SMALL_UM for number in range(count)
             ]
 
     def _turn_to(self, side: Side) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_virtual_ihc.registration.judge import Judge
 from napari_virtual_ihc.registration.placement import Placement
 from napari_virtual_ihc.widgets.align_history import History
 from napari_virtual_ihc.widgets.work import Work
@@ -70,6 +71,7 @@ class Placing(QObject):
         self._session = session
         self.pair: tuple[SlideEntry, SlideEntry] | None = None
         self._history: History[Placement] | None = None
+        self._judge: Judge | None = None
         self._work: Work[Laid] | None = None
         self._again = False
         self._timer = QTimer(self, singleShot=True, interval=_REST_MS)
@@ -102,6 +104,8 @@ class Placing(QObject):
             self._history = History(placement)
         else:
             self._history.do(placement)
+        if self._judge is None or self.pair != (fixed, moving):
+            self._judge = Judge(fixed.slide, moving.slide)
         self.pair = fixed, moving
         self._changed(0)
 
@@ -126,7 +130,7 @@ class Placing(QObject):
     def forget(self) -> None:
         """Drop everything, as when one of the slides is gone."""
         self.close()
-        self._history = self.pair = None
+        self._history = self.pair = self._judge = None
         self.changed.emit()
 
     def close(self) -> None:
@@ -146,9 +150,9 @@ class Placing(QObject):
 
     def _make(self) -> None:
         self._again = self._work is not None
-        if self._again or self.now is None or self.pair is None:
+        if self._again or self.now is None or self._judge is None:
             return
-        work = Work(partial(_lay, self.now, self.pair[1].slide), "lays a slide")
+        work = Work(partial(_lay, self.now, self._judge), "lays a slide")
         work.finished.connect(self._on_finished)
         work.failed.connect(self._on_failed)
         self._work = work.start()
@@ -172,10 +176,10 @@ class Placing(QObject):
         return counts
 
 
-def _lay(placement: Placement, moving: Slide, _progress: object) -> Laid:
+def _lay(placement: Placement, judge: Judge, _progress: object) -> Laid:
     from napari_virtual_ihc.registration.placement import medians, registration_of
     from napari_virtual_ihc.registration.warp import warp
 
-    found = registration_of(placement, moving)
+    found = registration_of(placement, judge)
     errors = tuple(placement.errors())
-    return Laid(placement, found, warp(found, moving), errors, medians(placement))
+    return Laid(placement, found, warp(found, judge.moving), errors, medians(placement))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.placing import Laid
 
-_NAMES = {"hand": "by hand"}
+_NAMES = {"hand": "by hand", "landmarks": "landmarks"}
+"""What people did; nothing else decides whether it is taken."""
 EARLIER = "This shows the real IHC as it lay then; the last row shows it as it lies now."
 
 
@@ -69,5 +70,5 @@ def _row(stage: StageResult) -> StageRow:
     name = _NAMES.get(stage.name, stage.name)
     known = stage.before is not None and stage.after is not None
     likeness = f"{stage.before:.2f} → {stage.after:.2f}" if known else ""
-    verdict = "taken" if stage.accepted else "refused"
+    verdict = ("" if stage.name in _NAMES else "taken") if stage.accepted else "refused"
     return StageRow(name, likeness, verdict, stage.why, stage.mapping)

@@ -1,0 +1,46 @@
+"""How well any map of two slides fits, told as registration tells it of its own maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.registration.evidence import evidence_for
+from napari_virtual_ihc.registration.similarity import likeness
+from napari_virtual_ihc.registration.view import view_of
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.registration.mapping import Mapping
+    from napari_virtual_ihc.registration.view import View
+    from napari_virtual_ihc.slides.slide import Slide
+
+_SIDE_PX = 640
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Two slides seen coarsely; they are read when first judged.
+
+    Attributes
+    ----------
+    fixed, moving
+        Slides of known scale.
+    """
+
+    fixed: Slide
+    moving: Slide
+
+    @cached_property
+    def _views(self) -> tuple[View, View]:
+        longest = max(max(slide.size_um) for slide in (self.fixed, self.moving))
+        mpp = max(self.fixed.require_mpp(), self.moving.require_mpp(), longest / _SIDE_PX)
+        return view_of(self.fixed, mpp), view_of(self.moving, mpp)
+
+    def likeness(self, mapping: Mapping) -> float:
+        """Return the mean correlation of squares of tissue through a map, −1 to 1."""
+        return likeness(*self._views, mapping).mean
+
+    def agreeing(self, mapping: Mapping) -> float:
+        """Return the share of squares that, free to move, agree with a map, 0 to 1."""
+        return evidence_for(*self._views, mapping).agreeing
