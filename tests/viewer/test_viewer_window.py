@@ -295,7 +295,7 @@ def test_a_map_of_trust_is_a_layer_with_a_legend(window: Viewer, page: Page) -> 
     assert _spin_until(lambda: bool(_heats(window)))
     translate.translation.set_model("noisy")
     assert wait_until_settled(session, 20)
-    assert translate.view.choices["trust"].currentText() == "off"
+    assert translate.view.settings.choices["trust"].currentText() == "off"
     assert _spin_until(lambda: not _heats(window))
     translate.view.setting_changed.emit("trust", "spread over 3 seeds")
     assert _spin_until(lambda: bool(_heats(window)))

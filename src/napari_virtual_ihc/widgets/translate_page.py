@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -18,7 +17,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible, QToggleSwitch
+from superqt import QToggleSwitch
 
 from napari_virtual_ihc.widgets.look import (
     AMBER,
@@ -37,32 +36,13 @@ from napari_virtual_ihc.widgets.translate_model import (
     cache_text,
     failed_text,
     progress_text,
-    runs_on_text,
 )
-from napari_virtual_ihc.widgets.trust_model import OFF, TIP
+from napari_virtual_ihc.widgets.translate_settings import TranslateSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CHOICES = {
-    "device": ("auto", "cpu", "cuda", "mps"),
-    "backend": ("auto", "torch", "openvino"),
-    "precision": ("auto", "fp32", "bf16"),
-    "statistics": ("slide", "tile", "dense"),
-    "steps": ("model", "10", "20", "50", "300"),
-    "trust": (OFF,),
-}
-_OF_DIFFUSIONS = ("steps",)
 _BY_CONTENTS_LENGTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-_TIPS = {
-    "device": "Where the model runs; auto takes what this machine does best",
-    "backend": "What runs it",
-    "precision": "fp32 is the reference; bf16 is faster where the processor has units for it",
-    "statistics": "slide: measured once over the whole slide, no seams (default); tile: as the "
-    "papers test, seams possible; dense: interpolated between anchors",
-    "steps": "Steps of a diffusion; model: as its card says. Fewer are quicker and less sure",
-    "trust": TIP,
-}
 
 
 class TranslatePage(QWidget):
@@ -109,7 +89,7 @@ class TranslatePage(QWidget):
         state = self._state
         self._show_switches(state)
         self._show_progress(state)
-        self._show_settings(state)
+        self.settings.show_state(state)
         show_message(self.caution, state.caution)
         show_message(self.error, state.error)
         show_message(self.hint, self._hint(state))
@@ -150,8 +130,7 @@ class TranslatePage(QWidget):
         self.fill = QPushButton("Fill slide")
         self.fill.setCheckable(True)
         self.fill.setToolTip("Translate the whole slide in idle time, nearest first")
-        self.choices = {name: _chooser(name) for name in CHOICES}
-        self.settings = QCollapsible("Settings")
+        self.settings = TranslateSettings()
 
     def _make_messages(self) -> None:
         self.caution = message_label(AMBER)
@@ -166,8 +145,6 @@ class TranslatePage(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for name, box in self.choices.items():
-            self.settings.addWidget(row(name, 1, box))
         items: list[QWidget] = [
             self.hint,
             row("Model", self.models, self.card),
@@ -197,8 +174,7 @@ class TranslatePage(QWidget):
         self.draw.clicked.connect(self._on_draw_clicked)
         self.view.clicked.connect(self._on_view_clicked)
         self.click.toggled.connect(self._on_click_toggled)
-        for box in self.choices.values():
-            box.activated.connect(self._on_setting_activated)
+        self.settings.chosen.connect(self.setting_changed)
 
     def _on_state_changed(self, _info: object) -> None:
         self.show_state()
@@ -214,11 +190,6 @@ class TranslatePage(QWidget):
 
     def _on_click_toggled(self, on: bool) -> None:
         self.region_requested.emit("click" if on else "stop clicking")
-
-    def _on_setting_activated(self) -> None:
-        box = self.sender()
-        name = next(name for name, chooser in self.choices.items() if chooser is box)
-        self.setting_changed.emit(name, self.choices[name].currentText())
 
     def _show_switches(self, state: TranslateState) -> None:
         ready = bool(state.slide and state.model and state.mpp)
@@ -241,14 +212,6 @@ class TranslatePage(QWidget):
         self.cancel.setVisible(bool(state.activity))
         self.cache.setText(cache_text(state.cache_bytes, state.cache_limit))
 
-    def _show_settings(self, state: TranslateState) -> None:
-        self.settings.setText(runs_on_text(state))
-        _offer(self.choices["trust"], state.trusts)
-        for name, box in self.choices.items():
-            box.setCurrentText(getattr(state, name))
-        for name in _OF_DIFFUSIONS:
-            self.choices[name].setEnabled(state.stepwise)
-
     def _hint(self, state: TranslateState) -> str:
         if not state.slide:
             return NO_SLIDE
@@ -264,17 +227,3 @@ def _set_checked(switch: QAbstractButton, value: bool) -> None:
     switch.blockSignals(True)
     switch.setChecked(value)
     switch.blockSignals(False)
-
-
-def _offer(box: QComboBox, words: Sequence[str]) -> None:
-    """Offer these words, unless it does already."""
-    if [box.itemText(index) for index in range(box.count())] != list(words):
-        box.clear()
-        box.addItems(list(words))
-
-
-def _chooser(name: str) -> QComboBox:
-    box = QComboBox()
-    box.addItems(CHOICES[name])
-    box.setToolTip(f"<p>{escape(_TIPS[name])}</p>")
-    return box
