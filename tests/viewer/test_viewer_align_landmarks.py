@@ -10,7 +10,7 @@ import pytest
 from test_viewer_align import docked, warped
 from viewer_fakes import painted_slide
 
-from napari_virtual_ihc.registration.landmarks import write_landmarks
+from napari_virtual_ihc.registration.landmarks import Landmarks, write_landmarks
 from napari_virtual_ihc.widgets.align_history import History
 from napari_virtual_ihc.widgets.align_model import AlignState
 from napari_virtual_ihc.widgets.landmark_model import asked, row_words, summary, worst
@@ -130,6 +130,18 @@ def test_pairs_that_lie_on_a_line_are_told_and_the_layer_stays(
     assert not [layer for layer in window.layers if "Landmarks" in layer.name and len(layer.data)]
     assert align.placing.now.marked.count == 0
     assert align.state.error == ""
+
+
+def test_a_point_is_picked_where_it_is_seen(window: Viewer, align: AlignController) -> None:
+    places = np.array([[100.0, 100], [400, 120]])
+    align.begin()
+    align.landmarks.put(Landmarks(places, places + SHIFT))
+    for zoom in (1.0, 8.0):
+        window.scene.camera.zoom = zoom
+        assert wait_until_settled(align.session, 20)
+        layer = layer_of(window, "H&E")
+        for away_px, found in ((8, 1), (12, None)):
+            assert layer.get_value((400.0, 120 + away_px / zoom), world=True) == found
 
 
 def test_the_page_asks_and_sums_up_in_words() -> None:

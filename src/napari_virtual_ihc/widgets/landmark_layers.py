@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 _SIDES: tuple[Side, ...] = get_args(Side)
 _NAMES = {"fixed": "Landmarks on the H&E", "moving": "Landmarks on the real IHC"}
-_SIZES_PX = {"fixed": (16, 26), "moving": (6, 11)}
-"""Of a ring on the H&E and of a dot on the real IHC; the second size is that of the worst pair."""
-_SMALL_UM, _LARGE_UM = 1e-3, 1e6
-"""So small, and so large, that these limits on the canvas decide."""
+_SIZES_PX = {"fixed": 20, "moving": 8}
+"""Of a ring on the H&E, and of a dot on the real IHC, on the canvas."""
+_RING, _WORST_RING = 0.1, 0.3
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6a00", "#5b2a86")
 """Okabe and Ito's, those that show on pale tissue; pair n has colour n, on both slides."""
 
@@ -64,9 +63,10 @@ class LandmarkLayers(QObject):
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._write)
         session.viewer.layers.events.removed.connect(self._on_layer_removed)
+        session.camera_rested.connect(self._on_camera_rested)
 
     def show(self, marked: Landmarks, worst: int | None) -> None:
-        """Show these pairs; ``worst`` is larger."""
+        """Show these pairs; ``worst`` has a thick ring."""
         self._marked, self._worst = marked, worst
         self._timer.start()
 
@@ -115,9 +115,9 @@ class LandmarkLayers(QObject):
     def _layer(self, side: Side) -> Points:
         if side not in self._layers:
             layer = Points(
-                np.zeros((0, 2)), ndim=2, name=_NAMES[side], size=_SMALL_UM,
+                np.zeros((0, 2)), ndim=2, name=_NAMES[side],
                 units=("um", "um"), features={"pair": np.zeros(0, int)},
-                canvas_size_limits=_SIZES_PX[side],
+                canvas_size_limits=(1, _SIZES_PX[side]),
                 text={"string": "{pair}", "size": 13, "color": "#101010", "anchor": "upper_left"},
             )  # fmt: skip
             layer.events.data.connect(self._heard(side))
@@ -137,12 +137,20 @@ class LandmarkLayers(QObject):
         if count:
             colours = [COLOURS[number % len(COLOURS)] for number in range(count)]
             on_he = side == "fixed"
-            layer.border_width = 0.15 if on_he else 0.0
+            rings = [_WORST_RING if one == self._worst else _RING for one in range(count)]
+            layer.border_width = rings if on_he else 0.0
             layer.face_color = ["transparent"] * count if on_he else colours
             layer.border_color = colours
-            layer.size = [
-                _LARGE_UM if number == self._worst else _SMALL_UM for number in range(count)
-            ]
+            layer.size = self._size_um(side)
+
+    def _size_um(self, side: Side) -> float:
+        """Return a point's size as it is now seen; napari picks points by it."""
+        return _SIZES_PX[side] / float(self._session.viewer.scene.camera.zoom)
+
+    def _on_camera_rested(self) -> None:
+        for side, layer in self._layers.items():
+            if len(layer.data):
+                layer.size = self._size_um(side)
 
     def _turn_to(self, side: Side) -> None:
         """Show the slide that is to be clicked next, and let a click mark it."""
