@@ -9,8 +9,8 @@ from qtpy.QtCore import QObject
 
 from napari_virtual_ihc.tiles.pyramid import TilePyramid
 from napari_virtual_ihc.widgets.layers import HeatInfo
-from napari_virtual_ihc.widgets.services import MODELS
-from napari_virtual_ihc.widgets.trust_model import OFF, choices
+from napari_virtual_ihc.widgets.services import MAPS, MODELS
+from napari_virtual_ihc.widgets.trust_model import OFF, UNFAMILIAR, choices
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.translate_control import Shown, Translation
     from napari_virtual_ihc.widgets.trust_making import TrustMap
 
-_OVERVIEW_PX = 256
+_OVERVIEW_PX, _OPACITY = 256, 0.6
+_DESCEND = {MODELS: 2, MAPS: 4}
+"""How far out a view still has tiles made: cells of the H&E alone cost next to nothing."""
 
 
 class TrustLayer(QObject):
@@ -98,9 +100,11 @@ class TrustLayer(QObject):
         if self._translation.shown is not shown:
             return
         services = self._session.services
+        kind = MAPS if self._state.trust == UNFAMILIAR else MODELS
         pyramid = TilePyramid(
-            made, services.service(MODELS), services.cache, overview_px=_OVERVIEW_PX
-        )
+            made, services.service(kind), services.cache,
+            descend=_DESCEND[kind], overview_px=_OVERVIEW_PX,
+        )  # fmt: skip
         pyramid.held = not self._state.live
         slide = shown.wish.slide.fingerprint
         info = HeatInfo(made.scale, slide, shown.prepared.provenance)
