@@ -32,9 +32,9 @@ def test_lung_sections_fit_as_well_as_an_affine_map_fitted_to_the_landmarks(
     assert run(words) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["rtre_median"] <= 1.1 * ORACLES[stain]
-    assert told["accepted_stage"] == "elastic"
+    assert told["accepted_stage"] in ("affine", "elastic")
     assert not told["mirrored"]
-    assert load(tmp_path).stage == "elastic"
+    assert load(tmp_path).stage == told["accepted_stage"]
 
 
 def test_a_missing_scale_is_one_sentence(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.registration.view import View
     from napari_virtual_ihc.slides.slide import Slide
 
-LEAST_AGREEING = 0.22
+LEAST_AGREEING = 0.28
 _FEWEST_SQUARES = 8
 _LEAST_OVERLAP = 0.3
 _LEAST_TISSUE = 0.005

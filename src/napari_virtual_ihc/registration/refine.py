@@ -54,6 +54,13 @@ def at_level(fixed: View, moving: View, side: int) -> tuple[View, View]:
     return fixed.coarser(mpp), moving.coarser(mpp)
 
 
+class _Ways(NamedTuple):
+    """Blocks of the fixed section found on the moving one, and the other way round."""
+
+    forth: Surfaces
+    back: Surfaces
+
+
 def surfaces_of(fixed: View, moving: View, mapping: Mapping, level: Level) -> Surfaces:
     """Match blocks of two views at one scale, the moving one seen through ``mapping``."""
     seen = seen_from(fixed, moving, mapping)
@@ -68,21 +75,38 @@ def coupled(
 ) -> Mapping:
     """Return the map ``fit`` makes of block matches, the blocks pulled towards it ever more.
 
-    Unchanged where fewer than six blocks can be compared.
+    Blocks of either section are looked for on the other, so that neither is favoured. Unchanged
+    where fewer than six blocks can be compared.
     """
-    surfaces = surfaces_of(fixed, moving, mapping, level)
-    if len(surfaces.centres) < _FEWEST:
+    ways = _both_ways(fixed, moving, mapping, level)
+    if min(len(way.centres) for way in ways) < _FEWEST:
         return mapping
-    places = surfaces.centres * fixed.mpp
-    began = mapping.apply(places)
+    forth, back = (way.centres * fixed.mpp for way in ways)
+    began = [mapping.apply(places) for places in (forth, back)]
     into_fixed = np.linalg.inv(mapping.affine[:, :2]).T / fixed.mpp
-    towards, found = np.zeros_like(places), mapping
+    towards, found = [np.zeros_like(forth), np.zeros_like(back)], mapping
     for pull in _PULLS:
-        shifts, scores = surfaces.best(towards, pull)
-        moved = mapping.apply(places + shifts * fixed.mpp)
-        found = fit(Pairs(places, moved, np.maximum(scores - _LEAST_SCORE, 0)))
-        towards = (found.apply(places) - began) @ into_fixed
+        (first, first_scores), (second, second_scores) = (
+            way.best(aim, pull) for way, aim in zip(ways, towards, strict=True)
+        )
+        places = np.concatenate([forth, back + second * fixed.mpp])
+        moved = np.concatenate([mapping.apply(forth + first * fixed.mpp), began[1]])
+        scores = np.concatenate([first_scores, second_scores])
+        found = fit(Pairs(places, moved, np.maximum(scores - _LEAST_SCORE, 0) / 2))
+        towards = [
+            (found.apply(forth) - began[0]) @ into_fixed,
+            (began[1] - found.apply(back)) @ into_fixed,
+        ]
     return found
+
+
+def _both_ways(fixed: View, moving: View, mapping: Mapping, level: Level) -> _Ways:
+    seen = seen_from(fixed, moving, mapping)
+    usable, how = fixed.known & seen.known, (level.block, level.step, level.reach)
+    return _Ways(
+        match_blocks(fixed.grey, seen.grey, usable, fixed.tissue, *how),
+        match_blocks(seen.grey, fixed.grey, usable, seen.tissue, *how),
+    )
 
 
 def robust_weights(residuals: NDArray[np.float64], least: float) -> NDArray[np.float64]:

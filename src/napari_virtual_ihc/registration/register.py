@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration import gates
@@ -15,13 +12,12 @@ from napari_virtual_ihc.registration.evidence import evidence_for
 from napari_virtual_ihc.registration.mapping import Mapping
 from napari_virtual_ihc.registration.refine import Level, refine_affine
 from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
-from napari_virtual_ihc.registration.similarity import likeness, squares_of
+from napari_virtual_ihc.registration.similarity import likeness
 from napari_virtual_ihc.registration.view import view_of
+from napari_virtual_ihc.registration.withheld import withheld_likeness, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from napari_virtual_ihc.registration.affine import Affine
     from napari_virtual_ihc.registration.evidence import Evidence
@@ -35,8 +31,9 @@ _COARSE_PX = 128
 _KEPT = 4
 _OTHER_SCALES = (0.4, 0.5, 0.63, 0.8, 1.25, 1.6, 2.0, 2.5)
 _AFFINE = (Level(160, 48, 8, 12, 3),)
-_FINER = (Level(320, 64, 16, 12, 2),)
-_ELASTIC = (Level(320, 40, 10, 16, 2), Level(640, 56, 14, 10, 1))
+_FINER = (Level(320, 64, 16, 12, 2), Level(320, 48, 12, 12, 3))
+_ELASTIC = (Level(160, 40, 8, 12, 2), Level(320, 40, 10, 12, 2), Level(640, 56, 14, 10, 1))
+_TRIAL = (Level(320, 40, 10, 16, 2),)
 _EVERY = 3
 
 
@@ -109,15 +106,21 @@ def _at_scales(fixed: View, moving: View, scales: tuple[float, ...], report: Rep
     longest = max(max(fixed.shape), max(moving.shape))
     coarse = fixed.mpp * longest / _COARSE_PX
     found = starts(fixed.coarser(coarse), moving.coarser(coarse), _KEPT, scales, report)
-    refined = [
-        (start.affine, refine_affine(fixed, moving, start.affine, _AFFINE)) for start in found
-    ]
+    refined = [(start.affine, _better(fixed, moving, start.affine, _AFFINE[0])) for start in found]
     start, affine = max(
         refined, key=lambda pair: evidence_for(fixed, moving, Mapping(pair[1])).agreeing
     )
-    affine = refine_affine(fixed, moving, affine, _FINER)
-    trial = refine_elastic(_withheld(fixed)[1], moving, affine, _ELASTIC[:1])
+    for level in _FINER:
+        affine = _better(fixed, moving, affine, level)
+    trial = refine_elastic(without(fixed, _EVERY, (1, 1))[1], moving, affine, _TRIAL)
     return Candidate(start, affine, trial, evidence_for(fixed, moving, trial))
+
+
+def _better(fixed: View, moving: View, affine: Affine, level: Level) -> Affine:
+    """Return the map refined at a level, or the one given where squares look no more alike."""
+    refined = refine_affine(fixed, moving, affine, (level,))
+    before, after = (likeness(fixed, moving, Mapping(one)).mean for one in (affine, refined))
+    return refined if after > before else affine
 
 
 def _merit(candidate: Candidate) -> tuple[bool, float]:
@@ -131,17 +134,17 @@ def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResu
     )
     why = "The best of all rotations and both sides."
     coarse = StageResult("coarse", 0.0, before, True, why, Mapping(best.start))
+    if after <= before:
+        why = "It makes squares no more alike; the coarse map stands."
+        return coarse, StageResult("affine", before, after, False, why)
     why = f"{100 * best.evidence.agreeing:.0f} % of the squares agree near it."
     return coarse, StageResult("affine", before, after, True, why, Mapping(best.affine))
 
 
 def _elastic_stage(fixed: View, moving: View, best: Candidate) -> tuple[Mapping, StageResult]:
     """Take the field if it helps squares it was not fitted to and folds nowhere."""
-    withheld, _ = _withheld(fixed)
     affine = Mapping(best.affine)
-    before, after = (
-        likeness(fixed, moving, mapping).only(withheld).mean for mapping in (affine, best.trial)
-    )
+    before, after = withheld_likeness(fixed, moving, best.affine)
     if after <= before:
         why = "It does not help squares it was not fitted to; the affine map stands."
         return affine, StageResult("elastic", before, after, False, why)
@@ -151,19 +154,6 @@ def _elastic_stage(fixed: View, moving: View, best: Candidate) -> tuple[Mapping,
         return affine, StageResult("elastic", before, after, False, why)
     why = "It helps squares it was not fitted to and folds nowhere."
     return mapping, StageResult("elastic", before, after, True, why, mapping)
-
-
-def _withheld(fixed: View) -> tuple[NDArray[np.bool_], View]:
-    """Return which squares are withheld (every third row and column), and the view without them."""
-    rows, cols, side = squares_of(fixed)
-    seats = np.zeros((rows, cols), np.bool_)
-    seats[1::_EVERY, 1::_EVERY] = True
-    rows_of, cols_of = (
-        np.minimum(np.arange(n) // side, count).astype(np.intp)
-        for n, count in zip(fixed.shape, (rows, cols), strict=True)
-    )
-    mask = np.pad(seats, ((0, 1), (0, 1)))[np.ix_(rows_of, cols_of)]
-    return seats, replace(fixed, known=fixed.known & ~mask)
 
 
 def _folds(mapping: Mapping) -> bool:
