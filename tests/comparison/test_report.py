@@ -86,7 +86,7 @@ def test_lines_are_broken_where_they_become_too_wide() -> None:
 def test_one_page_says_all_and_nothing_hangs_over(
     slides: tuple[Slide, Slide], tmp_path: Path
 ) -> None:
-    tally = score_pair(*slides, Scorer(cells="nuclei"), 1.0, Box(0, 0, 500, 500))
+    tally = score_pair(*slides, Scorer(cells="membranes"), 1.0, Box(0, 0, 500, 500))
     found = agreements(tally)
     told = facts(tally, found, {"real": "f" * 32, "region_um": [0, 0, 500, 500]})
     pair = SlidePair(*slides, "ihc", layout_for(*slides))
@@ -100,6 +100,8 @@ def test_one_page_says_all_and_nothing_hangs_over(
     text = " ".join(one.text for one in words)
     for part in ("comparable", "Bland–Altman", "ICC(2,1)", "f" * 32, "500 × 500 µm"):
         assert part in text
+    drawn = sorted((one for one in words if "VIRTUAL" not in one.text), key=lambda one: one.y)
+    assert drawn[-1].y < 842 - 34 - 16
     for one in words:
         back = {"start": 0, "middle": 0.5, "end": 1}[one.anchor]
         width = text_width(one.text, one.size, bold=one.bold)

@@ -61,9 +61,10 @@ def shown(session: Session) -> np.ndarray:
     return level
 
 
-def test_the_comparability_map_shows_what_was_shifted(
+def test_a_map_goes_with_its_choice_its_layer_and_its_registration(
     window: Viewer, compare: CompareController
 ) -> None:
+    session, state = compare.session, compare.map_state
     compare.view.map.map_chosen.emit("comparability")
     pixels = shown(compare.session)
     good = (pixels[..., :3] == COLOURS[Verdict.COMPARABLE][:3]).all(axis=-1)
@@ -74,12 +75,6 @@ def test_the_comparability_map_shows_what_was_shifted(
     legend = compare.session.canvas.legend
     assert _spin_until(legend.isVisible)
     assert {words for words, _ in legend.scale.classes} >= {"comparable", "shifted"}
-
-
-def test_a_map_goes_with_its_choice_its_layer_and_its_registration(
-    window: Viewer, compare: CompareController
-) -> None:
-    session, state = compare.session, compare.map_state
     compare.map.choose("ncc")
     time.sleep(0.2)  # its producer is ready, and word of it on the way
     compare.map.choose("ssim")
@@ -97,19 +92,6 @@ def test_a_map_goes_with_its_choice_its_layer_and_its_registration(
     assert state.name == "ncc"
     assert compare.view.hint.text() == NO_REGISTRATION
     assert not compare.view.map.isEnabled()
-
-
-def test_a_slide_taken_away_takes_the_map_with_it(
-    window: Viewer, compare: CompareController
-) -> None:
-    compare.map.choose("dab_difference")
-    assert compare.view.map.waiting.text() == NO_VIRTUAL
-    assert not compare.view.map.between.isEnabled()
-    assert not maps(window)
-    compare.map.choose("tissue")
-    shown(compare.session)
-    window.layers.remove(window.layers["ihc.svs"])
-    assert not maps(window)
 
 
 def test_a_map_of_virtual_pixels_is_made_of_the_models_tiles(window: Viewer, page: Page) -> None:
@@ -136,5 +118,11 @@ def test_a_map_of_virtual_pixels_is_made_of_the_models_tiles(window: Viewer, pag
     window.layers.remove(next(one for one in window.layers if "virtual" in one.name))
     assert _spin_until(lambda: not [one for one in maps(window) if "Local" in one.name])
     assert compare.view.map.waiting.text() == NO_VIRTUAL
+    compare.map.choose("dab_difference")
+    assert compare.view.map.waiting.text() == NO_VIRTUAL
+    assert not maps(window)
     compare.map.choose_between(HE)
+    compare.map.choose("tissue")
     shown(session)
+    window.layers.remove(window.layers["ihc.svs"])
+    assert not maps(window)

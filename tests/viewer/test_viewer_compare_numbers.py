@@ -17,9 +17,9 @@ from viewer_fakes import FakeModel, FakePrepare
 from napari_virtual_ihc.comparison.agreement import totals
 from napari_virtual_ihc.comparison.drawing import Dot
 from napari_virtual_ihc.comparison.marking import STRIP_RGB
-from napari_virtual_ihc.widgets.camera import look_at, visible_box
+from napari_virtual_ihc.widgets.camera import look_at, set_turn, visible_box
 from napari_virtual_ihc.widgets.compare_model import NO_VIRTUAL
-from napari_virtual_ihc.widgets.compare_regions import DRAWN, SLIDE, drawn
+from napari_virtual_ihc.widgets.compare_regions import DRAWN, SLIDE, drawn, in_view
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def measured(compare: CompareController, where: str) -> CompareController:
 
 
 def test_the_slide_is_measured_where_it_is_comparable(
-    compare: CompareController, tmp_path: Path
+    window: Viewer, compare: CompareController, tmp_path: Path
 ) -> None:
     state = measured(compare, SLIDE).state
     assert state.error == ""
@@ -81,7 +81,7 @@ def test_the_slide_is_measured_where_it_is_comparable(
     assert by_size[0].statistics["icc"].value > 0.95
     assert answer.about["real"] == compare.session.aligned.registration.moving.fingerprint
     view = compare.view.results
-    assert "tissue is comparable" in view.share.text()
+    assert "tissue is comparable; only that" in view.share.text()
     assert "ICC(2,1)" in view.agreement.text()
     assert "comparable: tissue" in view.protocol.text()
     assert len(view.drawings()) == 3
@@ -93,6 +93,7 @@ def test_the_slide_is_measured_where_it_is_comparable(
     y, x = visible_box(compare.session.viewer).centre
     assert (y, x) == pytest.approx((plotted.y_um[0] + 50, plotted.x_um[0] + 50))
     saved(compare, tmp_path)
+    of_a_drawn_region(window, compare)
 
 
 def saved(compare: CompareController, folder: Path) -> None:
@@ -113,9 +114,8 @@ def saved(compare: CompareController, folder: Path) -> None:
     assert "file" in compare.state.error
 
 
-def test_a_drawn_region_has_its_own_numbers_and_none_is_said(
-    window: Viewer, compare: CompareController
-) -> None:
+def of_a_drawn_region(window: Viewer, compare: CompareController) -> None:
+    """Measure without a drawing, then draw; whole squares of the drawing are measured."""
     compare.view.choice_changed.emit("where", DRAWN)
     compare.view.measure.click()
     assert "press Draw" in compare.view.error.text()
@@ -132,9 +132,13 @@ def test_a_drawn_region_has_its_own_numbers_and_none_is_said(
     assert drawn(window).outline is not None
     layer.selected_data = {0}
     assert drawn(window).outline is None
+    set_turn(window, 30)
+    view = in_view(window, (512.0, 512.0))
+    assert view.outline is not None
+    assert view.outline.shape == (4, 2)
 
 
-def test_the_view_is_measured_when_it_rests(
+def test_the_view_is_measured_when_it_rests_and_not_without_a_virtual_layer(
     window: Viewer, compare: CompareController, model: FakeModel
 ) -> None:
     state, view = compare.state, compare.view.live
@@ -150,13 +154,14 @@ def test_the_view_is_measured_when_it_rests(
     assert state.view_answer.tally.comparable < 0.2
     compare.numbers.set_live(False)
     assert not view.table.isVisible()
+    cancelled_and_lost(window, compare, model)
 
 
-def test_measuring_is_cancelled_and_a_lost_virtual_layer_is_told(
-    window: Viewer, compare: CompareController, model: FakeModel
-) -> None:
+def cancelled_and_lost(window: Viewer, compare: CompareController, model: FakeModel) -> None:
+    """Stop a measurement that waits for a slow model, then take its layer away."""
     look_at(window, 20_000.0, 20_000.0)
     compare.session.services.cache.clear()
+    compare.numbers.set_choice("vectors", "estimated")
     model.seconds = 30.0
     compare.view.choice_changed.emit("where", SLIDE)
     compare.view.measure.click()

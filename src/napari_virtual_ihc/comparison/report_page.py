@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT, _EDGE = 595.0, 842.0, 34.0
 _INNER = _WIDTH - 2 * _EDGE
 _VIRTUAL, _RULE = "#6E176B", "#BBBBBB"
-_MOST_PICTURE = 165.0
+_STRIP, _GAP, _LEGEND, _MOST_PICTURE = 16.0, 8.0, 10.0, 175.0
 _REGION = (0.0, 110.0, 175.0, 230.0, 285.0)
 _AGREEMENT = (0.0, 82.0, 106.0, 132.0, 204.0, 276.0, 348.0, 384.0, 440.0, 472.0)
 _HEAD = (
@@ -62,31 +62,27 @@ def page(
     picture
         Of the region.
     """
+    head = _head(told)
+    rest = [_plots(plotted(found)), _region(told["region"]), _agreement(found), _small(told)]
+    room = _HEIGHT - 2 * _EDGE - _STRIP - sum(part.height + _GAP for part in (head, *rest))
+    pictures = [] if picture is None else [_pictures(picture, room - _GAP)]
     marks: list[Mark] = []
     y = _EDGE
-    for part in (
-        _head(told),
-        None if picture is None else _pictures(picture),
-        _plots(plotted(found)),
-        _region(told["region"]),
-        _agreement(found),
-        _small(told),
-    ):
-        if part is not None:
-            marks += part.at(_EDGE, y, 1.0)
-            y += part.height + 8
-    marks += _strip(_HEIGHT - _EDGE - 16)
+    for part in (head, *pictures, *rest):
+        marks += part.at(_EDGE, y, 1.0)
+        y += part.height + _GAP
+    marks += _strip(_HEIGHT - _EDGE - _STRIP)
     return Drawing(_WIDTH, _HEIGHT, tuple(marks))
 
 
 def _strip(y: float) -> Iterator[Mark]:
-    yield Area(_EDGE, y, _INNER, 16, _VIRTUAL)
+    yield Area(_EDGE, y, _INNER, _STRIP, _VIRTUAL)
     words = f"VIRTUAL. {RESEARCH_USE_ONLY}"
     yield Words(_WIDTH / 2, y + 11.5, words, 9, "middle", "#FFFFFF", bold=True)
 
 
 def _head(told: Mapping[str, Any]) -> Drawing:
-    strip = Drawing(_WIDTH, 16, tuple(_strip(0))).at(-_EDGE, 0, 1.0)
+    strip = Drawing(_WIDTH, _STRIP, tuple(_strip(0))).at(-_EDGE, 0, 1.0)
     words = (
         Words(0, 36, "Virtual against real IHC", 15, bold=True),
         Words(0, 50, share_words(told), 9),
@@ -103,16 +99,17 @@ def _where(about: Mapping[str, Any]) -> str:
     return f"Region: {h} × {w} µm at y {y} µm, x {x} µm."
 
 
-def _pictures(picture: RegionPicture) -> Drawing:
+def _pictures(picture: RegionPicture, room: float) -> Drawing:
+    """Return the panels, no higher than ``room``, and the legend of the last."""
     gap, count = 8.0, len(picture.panels)
     width = (_INNER - (count - 1) * gap) / count
     shape = max(len(panel) / panel.shape[1] for panel in picture.panels)
-    width = min(width, _MOST_PICTURE / shape)
+    width = min(width, (min(room, _MOST_PICTURE) - _LEGEND) / shape)
     marks: list[Mark] = []
     for index, panel in enumerate(picture.panels):
         height = width * len(panel) / panel.shape[1]
         marks.append(Picture(index * (width + gap), 0, width, height, panel))
-    height, x = width * shape + 10, 0.0
+    height, x = width * shape + _LEGEND, 0.0
     for words, colour in picture.legend():
         red, green, blue = colour
         marks.append(Area(x, height - 6, 6, 6, f"#{red:02X}{green:02X}{blue:02X}"))

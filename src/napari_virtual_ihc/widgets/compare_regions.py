@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_virtual_ihc.comparison.squares import Box
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.widgets.camera import to_slide, visible_box
+from napari_virtual_ihc.widgets.camera import to_slide, turn_of, view_corners, visible_box
 from napari_virtual_ihc.widgets.measuring import Region
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def in_view(viewer: ViewerModel, size_um: tuple[float, float]) -> Region:
     height, width = min(view.bottom, size_um[0]) - top, min(view.right, size_um[1]) - left
     if height <= 0 or width <= 0:
         raise VirtualIhcError("The slide is out of view.")
-    return Region("region in view", Box(top, left, height, width))
+    corners = np.array(view_corners(viewer)) if turn_of(viewer) else None
+    return Region("region in view", Box(top, left, height, width), corners)
 
 
 def drawn(viewer: ViewerModel) -> Region:

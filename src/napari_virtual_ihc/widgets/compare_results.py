@@ -38,7 +38,7 @@ class Results(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown: Sequence[Paired] = ()
+        self._shown: tuple[Answer | None, str] = (None, "")
         self._plotted: Paired | None = None
         self.share = message_label("")
         self.table, self.agreement = table_label(), table_label()
@@ -68,10 +68,10 @@ class Results(QWidget):
         show_message(self.table, region_table(answer))
         show_message(self.protocol, answer.tally.protocol)
         self._offer(measured(answer.found), measure)
-        shown = of_measure(answer.found, measure) or of_measure(answer.found, "dab_area")
-        if shown != self._shown:
-            self._shown = shown
-            self._show_agreement(shown)
+        if (answer, measure) != self._shown:
+            self._shown = answer, measure
+            found = of_measure(answer.found, measure) or of_measure(answer.found, "dab_area")
+            self._show_agreement(found)
 
     def drawings(self) -> list[Drawing]:
         """Return the plots that are shown, in their order."""

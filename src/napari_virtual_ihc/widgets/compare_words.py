@@ -22,6 +22,7 @@ STATISTICS = {
 }  # fmt: skip
 _TABLE = '<table width="100%" cellspacing="0" cellpadding="2">'
 _FEWEST = 3
+_UM2_PER_MM2 = 1e6
 
 
 def share_line(answer: Answer) -> str:
@@ -30,9 +31,10 @@ def share_line(answer: Answer) -> str:
     if not math.isfinite(share):
         return f"{_capital(answer.region.words)}: no tissue on both slides."
     failed = f" {answer.failed} virtual tiles failed and are left out." if answer.failed else ""
+    tissue = answer.tally.tissue_um2 / _UM2_PER_MM2
     return (
-        f"{_capital(answer.region.words)}: {100 * share:.3g} % of the tissue is comparable; only "
-        f"that is measured.{failed}"
+        f"{_capital(answer.region.words)}: {100 * share:.3g} % of {tissue:.2g} mm² tissue is "
+        f"comparable; only that is measured.{failed}"
     )
 
 
