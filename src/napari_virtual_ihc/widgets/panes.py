@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
 
 MOST = 4
+_FOLLOW_MS = 8
+"""Long enough for the leading canvas to be drawn before the others are."""
 ALL_LAYERS = "layers as in the list"
 
 
@@ -51,7 +53,7 @@ class Panes(QObject):
         self._own: weakref.ref[Image] | None = None
         self._linking = False
         self._leader: Pane | None = None
-        self._follow_soon = QTimer(self, singleShot=True, interval=0)
+        self._follow_soon = QTimer(self, singleShot=True, interval=_FOLLOW_MS)
         self._follow_soon.timeout.connect(self._follow)
         self.head = PaneHead(closable=False)
         self.head.hide()

@@ -10,13 +10,13 @@ from napari_virtual_ihc.tiles.service import TileService
 if TYPE_CHECKING:
     from napari_virtual_ihc.settings import Settings
 
-SLIDES, MODELS, MAPS = "slides", "models", "maps"
-_NICENESS = {SLIDES: 2, MODELS: 10, MAPS: 12}
-"""The window draws first, then slides are read, then models run, then maps compare."""
+SLIDES, WARPS, MODELS, MAPS = "slides", "warps", "models", "maps"
+_NICENESS = {SLIDES: 2, WARPS: 6, MODELS: 10, MAPS: 12}
+"""The window draws first, then slides are read, then registered ones resampled, then models run."""
 
 
 class Services:
-    """One cache; a service each for slides, models and maps, so that none delays another.
+    """One cache; a service each for slides, registered slides, models and maps: none delays another.
 
     A map of virtual pixels waits for tiles of the models, so it cannot be made on their thread.
 

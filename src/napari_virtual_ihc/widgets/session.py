@@ -15,6 +15,7 @@ from napari_virtual_ihc.widgets.keys import bind_keys
 from napari_virtual_ihc.widgets.layers import (
     HEAT,
     VIRTUAL,
+    WARPED,
     HeatInfo,
     VirtualInfo,
     heat_of,
@@ -26,7 +27,7 @@ from napari_virtual_ihc.widgets.mixing import Mixing
 from napari_virtual_ihc.widgets.panes import Panes
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.requests import Requests
-from napari_virtual_ihc.widgets.services import MODELS, SLIDES, Services
+from napari_virtual_ihc.widgets.services import MODELS, SLIDES, WARPS, Services
 from napari_virtual_ihc.widgets.slide_entry import SlideEntry
 from napari_virtual_ihc.widgets.turning import Turning
 from napari_virtual_ihc.widgets.virtual import place_above
@@ -212,13 +213,16 @@ class Session(Requests):
 
     def _on_slide_read(self, entry: SlideEntry) -> None:
         layer = entry.layer()
-        pyramid = entry.pyramid(self.services.service(SLIDES), self.services.cache)
-        if layer is None or pyramid is None:
+        if layer is None:
+            return
+        kind = WARPS if WARPED in layer.metadata else SLIDES
+        pyramid = entry.pyramid(self.services.service(kind), self.services.cache)
+        if pyramid is None:
             return
         former = self.adapter_of(layer)
         if former is not None:
             self.release(former)
-        self.connections.connect(self.viewer, layer, pyramid, SLIDES)
+        self.connections.connect(self.viewer, layer, pyramid, kind)
         layer.data = pyramid.levels
         if entry is self.chosen:
             self.choose(entry)
