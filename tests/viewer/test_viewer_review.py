@@ -16,6 +16,7 @@ from napari_virtual_ihc.widgets.bookmarks import go_to, present_view, step, titl
 from napari_virtual_ihc.widgets.camera import look_at, set_turn, turn_of, view_centre
 from napari_virtual_ihc.widgets.dock import Dock
 from napari_virtual_ihc.widgets.layers import virtual_of
+from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.review import ReviewController
 from napari_virtual_ihc.widgets.review_regions import NAME, regions_in, show_regions
 from napari_virtual_ihc.widgets.settle import wait_until_settled
@@ -52,6 +53,14 @@ def seen_virtual(session: Session) -> list[str]:
     return [layer.name for layer in layers if virtual_of(layer) is not None and layer.visible]
 
 
+def banner(viewer: ViewerModel) -> bool:
+    return bool(viewer.canvas.overlays[BANNER].visible)
+
+
+def outlined(viewer: ViewerModel) -> bool:
+    return any(layer.name == NAME for layer in viewer.layers)
+
+
 def test_a_blind_read_cannot_peek_and_is_saved(
     window: Viewer, opened: Open, tmp_path: Path
 ) -> None:
@@ -63,9 +72,13 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     show_regions(window, [ReviewRegion((Polygon(SQUARE, (HOLE,)),), "hot spot", "Tumor")])
     session.panes.arrange(2)
     assert _spin_until(lambda: bool(seen_virtual(session)))
+    (pane,) = session.panes.all()
+    assert _spin_until(lambda: banner(pane.viewer) and outlined(pane.viewer))
     review.view.begin.click()
     assert review.state.blind
     assert not seen_virtual(session)
+    assert _spin_until(lambda: not banner(pane.viewer))
+    assert "hidden" in pane.head.choice.currentText()
     toggle_virtual(window)
     virtual_layers(window)[0].visible = True
     session.panes.arrange(3)

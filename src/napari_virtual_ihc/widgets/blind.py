@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
-from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
+from napari_virtual_ihc.widgets.choosing import secret
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -58,8 +58,7 @@ class Blind(QObject):
 
     def _watch(self) -> None:
         """Watch every canvas there is."""
-        panes = [pane.viewer for pane in self._session.panes.all()]
-        for viewer in (self._session.viewer, *panes):
+        for viewer in self._session.panes.viewers():
             if viewer not in self._viewers:
                 self._viewers.append(viewer)
                 viewer.layers.events.inserted.connect(self._on_inserted)
@@ -82,8 +81,3 @@ class Blind(QObject):
         if layer.visible:
             self._hidden.add(layer)
             layer.visible = False
-
-
-def secret(layer: Layer) -> bool:
-    """Whether a layer tells of virtual pixels: it is one, or a map, which may be made of them."""
-    return virtual_of(layer) is not None or heat_of(layer) is not None

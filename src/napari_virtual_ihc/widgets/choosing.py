@@ -42,3 +42,8 @@ def _rank(layer: Image) -> int:
         slide_of(layer) is not None,
     )
     return ranks.index(True) if True in ranks else len(ranks)
+
+
+def secret(layer: Layer) -> bool:
+    """Whether a layer tells of virtual pixels: it is one, or a map, which may be made of them."""
+    return virtual_of(layer) is not None or heat_of(layer) is not None

@@ -51,7 +51,8 @@ def _step(step: int) -> Callable[[Session], None]:
 
 def _hold_real(session: Session) -> Callable[[], None]:
     """Hide what is virtual; napari calls the returned function when the key is let go."""
-    return partial(show_again, hide_virtual(session.viewer))
+    viewers = session.panes.viewers()
+    return partial(show_again, [layer for viewer in viewers for layer in hide_virtual(viewer)])
 
 
 def _hold_other(session: Session) -> Callable[[], None]:

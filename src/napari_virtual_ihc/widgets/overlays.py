@@ -52,7 +52,7 @@ def show_banner(viewer: ViewerModel, text: str) -> None:
 
 
 def show_magnification(viewer: ViewerModel, text: str) -> None:
-    """Show ``text`` beside the scale bar, or nothing where it is empty."""
+    """Show ``text`` at the scale bar, or nothing where it is empty."""
     overlay = _text_overlay(viewer, MAGNIFICATION)
     if overlay.text != text:
         overlay.text = text
@@ -60,11 +60,12 @@ def show_magnification(viewer: ViewerModel, text: str) -> None:
 
 
 def show_scale_bar(viewer: ViewerModel) -> None:
-    """Show napari's scale bar at the bottom left."""
+    """Show napari's scale bar at the bottom left, and above it the magnification."""
     bar = viewer.canvas.overlays.scale_bar
     bar.position = "bottom_left"
     bar.font_size = 11
     bar.visible = True
+    viewer.canvas.overlay_tiling.bottom_left = "vertical"
 
 
 def remove_overlays(viewer: ViewerModel) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_virtual_ihc.widgets.camera import copy_camera
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.choosing import over_base
+from napari_virtual_ihc.widgets.outlines import Outlines
 from napari_virtual_ihc.widgets.pane_head import PaneHead
 from napari_virtual_ihc.widgets.twin import Twin
 
@@ -28,12 +29,14 @@ class Pane(QObject):
     ----------
     connections
         Where the pane's layers are connected to their tiles.
+    main
+        The window's own viewer, whose outlines are shown here too.
     """
 
     moved = Signal(object)
     """The pane, when its camera moved by itself."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, main: ViewerModel) -> None:
         from napari.components import ViewerModel
         from napari.qt import QtViewer
 
@@ -46,6 +49,7 @@ class Pane(QObject):
         self.dressing.camera_moved.connect(self._on_moved)
         self.dressing.camera_rested.connect(self._on_rested)
         self._connections = connections
+        self.outlines = Outlines(main, self.viewer)
         self._twins: list[Twin] = []
         self._adding = self._following = False
         self._layer: weakref.ref[Image] | None = None
@@ -87,6 +91,7 @@ class Pane(QObject):
 
     def close(self) -> None:
         """Take the canvas off the window."""
+        self.outlines.close()
         self.show_layer(None, None)
         self.window.setParent(None)
         self.window.close()
@@ -98,6 +103,9 @@ class Pane(QObject):
         self._adding = True
         twin = Twin(self._connections, source, self.viewer, self._renew)
         camera.center, camera.zoom = before
+        twin.layer.events.visible.connect(self.dressing.label)
+        twin.layer.events.opacity.connect(self.dressing.label)
+        self.outlines.renew()
         self._adding = False
         return twin
 

@@ -10,13 +10,14 @@ from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 
 from napari_virtual_ihc.widgets.camera import copy_camera
-from napari_virtual_ihc.widgets.choosing import next_to_see, over_base, replaces
+from napari_virtual_ihc.widgets.choosing import next_to_see, over_base, replaces, secret
 from napari_virtual_ihc.widgets.keys import bind_keys
 from napari_virtual_ihc.widgets.pane import Pane
 from napari_virtual_ihc.widgets.pane_head import PaneHead
 from napari_virtual_ihc.widgets.solo import Solo, images
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.qt import QtViewer
 
     from napari_virtual_ihc.widgets.session import Session
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MOST = 4
 _FOLLOW_MS = 8
 """Long enough for the leading canvas to be drawn before the others are."""
+HIDDEN = " · hidden"
 ALL_LAYERS = "layers as in the list"
 
 
@@ -51,7 +53,7 @@ class Panes(QObject):
         self._panes: list[Pane] = []
         self._solo = Solo(session.viewer)
         self._own: weakref.ref[Image] | None = None
-        self._linking = False
+        self._linking = self._blind = False
         self._leader: Pane | None = None
         self._follow_soon = QTimer(self, singleShot=True, interval=_FOLLOW_MS)
         self._follow_soon.timeout.connect(self._follow)
@@ -62,6 +64,7 @@ class Panes(QObject):
         session.camera_moved.connect(self._on_camera_moved)
         session.tiles_changed.connect(self._on_tiles_changed)
         session.slides_changed.connect(self._show_slides)
+        session.blinded.connect(self._on_blinded)
         session.layer_connected.connect(self._on_connected)
         session.viewer.layers.events.inserted.connect(self._on_inserted)
         session.viewer.layers.events.removed.connect(self._on_removed)
@@ -94,6 +97,10 @@ class Panes(QObject):
         """Hide the overview in every canvas, or show it again."""
         for dressing in (self._known.canvas, *(pane.dressing for pane in self._panes)):
             dressing.toggle_overview()
+
+    def viewers(self) -> list[ViewerModel]:
+        """Return the viewers of all canvases, the window's own first."""
+        return [self._known.viewer, *(pane.viewer for pane in self._panes)]
 
     def own(self) -> Image | None:
         """Return the layer shown alone in the window's own canvas, None for all as in the list."""
@@ -147,7 +154,7 @@ class Panes(QObject):
         if not self._panes:
             self.head.show()
             self.show_own(self._base())
-        pane = Pane(self._known.connections)
+        pane = Pane(self._known.connections, self._known.viewer)
         pane.follow(self._known.viewer)
         pane.moved.connect(self._on_pane_moved)
         pane.head.chosen.connect(partial(self._on_chosen, weakref.ref(pane)))
@@ -171,7 +178,7 @@ class Panes(QObject):
 
     def _offer(self, _event: object = None) -> None:
         layers = self._images()
-        names = [str(layer.name) for layer in layers]
+        names = [f"{layer.name}{HIDDEN * (self._blind and secret(layer))}" for layer in layers]
         own = self.own()
         self.head.offer([ALL_LAYERS, *names], layers.index(own) + 1 if own in layers else 0)
         for pane in self._panes:
@@ -223,6 +230,10 @@ class Panes(QObject):
             if pane is not leader:
                 pane.follow(viewer)
         self._linking = False
+
+    def _on_blinded(self, on: bool) -> None:
+        self._blind = on
+        self._offer()
 
     def _on_tiles_changed(self) -> None:
         for pane in self._panes:

@@ -16,7 +16,7 @@ _NICENESS = {SLIDES: 2, WARPS: 6, MODELS: 10, MAPS: 12}
 
 
 class Services:
-    """One cache; a service each for slides, registered slides, models and maps: none delays another.
+    """One cache; services for slides, registered slides, models and maps, none delaying another.
 
     A map of virtual pixels waits for tiles of the models, so it cannot be made on their thread.
 
