@@ -18,7 +18,7 @@ from napari_virtual_ihc.comparison.agreement import totals
 from napari_virtual_ihc.comparison.drawing import Dot
 from napari_virtual_ihc.comparison.marking import STRIP_RGB
 from napari_virtual_ihc.widgets.camera import look_at, set_turn, visible_box
-from napari_virtual_ihc.widgets.compare_model import NO_VIRTUAL
+from napari_virtual_ihc.widgets.compare_model import HELD, NO_VIRTUAL
 from napari_virtual_ihc.widgets.compare_regions import DRAWN, SLIDE, drawn, in_view
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
@@ -170,7 +170,9 @@ def cancelled_and_lost(window: Viewer, compare: CompareController, model: FakeMo
     assert compare.state.activity == ""
     assert _spin_until(lambda: model.cancelled > 0, 5)
     assert not _spin_until(lambda: compare.state.answer is not None, 0.5)
+    compare.watch.sides.virtual.pyramid.held = True
     compare.numbers.set_live(True)
+    assert compare.view.live.note.text() == HELD
     window.layers.remove(next(one for one in window.layers if "virtual" in one.name))
     assert compare.view.live.note.text() == NO_VIRTUAL
     assert not compare.view.measure.isEnabled()

@@ -16,7 +16,7 @@ CELLS = ("auto", *get_args(Cells))
 VECTORS = get_args(Vectors)
 _MPP = 0.5
 _THUMBNAIL = 2048
-_MEMBRANES = ("her2", "erbb2", "her-2")
+_MEMBRANES = ("her2", "erbb2")
 
 
 def scale_for(*slides: Slide) -> float:
@@ -62,5 +62,10 @@ def _cells(cells: str, mpp: float, marker: str) -> Cells:
     if cells == "none" or mpp > COARSEST_CELLS:
         return "none"
     if cells == "auto":
-        return "membranes" if marker.lower() in _MEMBRANES else "nuclei"
+        return "membranes" if _plain(marker).startswith(_MEMBRANES) else "nuclei"
     return "membranes" if cells == "membranes" else "nuclei"
+
+
+def _plain(marker: str) -> str:
+    """Return a marker's letters and digits: HER2/neu and HER-2 begin alike."""
+    return "".join(one for one in marker.lower() if one.isalnum())

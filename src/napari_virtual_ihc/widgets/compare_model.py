@@ -17,6 +17,7 @@ NO_REGISTRATION = (
     "Lay a real IHC slide onto the H&E first, on the Align page; then the two are compared here."
 )
 NO_VIRTUAL = "Numbers need a virtual IHC: switch on live translation on the Translate page."
+HELD = "Live translation is off, so the view is not measured by itself; press Measure."
 MOST_LIVE_MM2 = 2.0
 TOO_LARGE = f"Zoom in to under {MOST_LIVE_MM2:g} mm² for numbers of the view, or press Measure."
 
@@ -37,8 +38,8 @@ class CompareState:
         Whether the view is measured whenever it rests.
     measure
         Whose agreement is shown.
-    activity, done, total
-        What is going on, and how far it is; empty where nothing is.
+    activity, done, total, left
+        What is going on, how far it is, and words for the time left; empty where nothing is.
     answer
         What was measured last.
     view_answer, view_note
@@ -59,6 +60,7 @@ class CompareState:
     activity: str = ""
     done: int = 0
     total: int = 0
+    left: str = ""
     answer: Answer | None = None
     view_answer: Answer | None = None
     view_note: str = ""
@@ -78,7 +80,8 @@ def progress_line(state: CompareState) -> str:
     """Return the line beside the bar."""
     if not state.activity:
         return ""
-    return f"{state.activity}…" + (f" {state.done} of {state.total}" if state.total else "")
+    counted = f" {state.done} of {state.total}" if state.total else ""
+    return f"{state.activity}…{counted}{state.left}"
 
 
 def _virtual(sides: Sides) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.widgets.compare_model import MOST_LIVE_MM2, NO_VIRTUAL, TOO_LARGE
+from napari_virtual_ihc.widgets.compare_model import HELD, MOST_LIVE_MM2, NO_VIRTUAL, TOO_LARGE
 from napari_virtual_ihc.widgets.compare_regions import in_view, region_of
 from napari_virtual_ihc.widgets.compare_saving import write_answer
 from napari_virtual_ihc.widgets.measuring import Measurer
+from napari_virtual_ihc.widgets.translate_model import left_text
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Numbers(QObject):
         self._measurer: Measurer | None = None
         self._work: Work[Answer] | Work[tuple[str, ...]] | None = None
         self._live: Work[Answer] | None = None
+        self._begun = 0.0
         watch.changed.connect(self._on_sides_changed)
         session.camera_moved.connect(self._stop_live)
         session.camera_rested.connect(self.look)
@@ -99,7 +102,10 @@ class Numbers(QObject):
         measurer, sides, state = self._ready(), self._watch.sides, self._state
         if measurer is None or sides is None or not state.live or state.activity:
             return
-        if not self._seen():
+        if not self._seen() or sides.virtual is None:
+            return
+        if sides.virtual.pyramid.held:
+            self._show_view(None, HELD)
             return
         try:
             region = in_view(self._session.viewer, sides.he.size_um)
@@ -134,6 +140,7 @@ class Numbers(QObject):
 
     def _on_sides_changed(self) -> None:
         self.cancel()
+        self._measurer = None
         sides = self._watch.sides
         with self._state.events.paused():
             self._state.answer = None
@@ -168,8 +175,12 @@ class Numbers(QObject):
         self._on_progress("", 0, 0)
 
     def _on_progress(self, words: str, done: int, total: int) -> None:
+        if words != self._state.activity:
+            self._begun = time.monotonic()
+        elapsed = time.monotonic() - self._begun
         with self._state.events.paused():
             self._state.activity, self._state.done, self._state.total = words, done, total
+            self._state.left = left_text(elapsed, done / total) if total else ""
 
     def _on_measured(self, answer: Answer) -> None:
         self._end()
@@ -177,7 +188,8 @@ class Numbers(QObject):
 
     def _on_saved(self, folder: Path, names: tuple[str, ...]) -> None:
         self._end()
-        self._state.notice = f"Written into {folder.name}: {', '.join(names)}."
+        more = len(names) - 2
+        self._state.notice = f"Written: report.pdf, report.html and {more} more in {folder.name}."
 
     def _on_failed(self, sentence: str) -> None:
         self._end()

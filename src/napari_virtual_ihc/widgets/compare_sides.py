@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.tiles.cache import TileCache
-    from napari_virtual_ihc.tiles.producer import TileProducer
+    from napari_virtual_ihc.tiles.pyramid import TilePyramid
     from napari_virtual_ihc.tiles.service import TileService
     from napari_virtual_ihc.widgets.aligned import Aligned
     from napari_virtual_ihc.widgets.session import Session
@@ -29,20 +29,20 @@ class VirtualSide:
 
     Attributes
     ----------
-    producer, service, cache
-        Who makes its tiles, who asks for them, where they are kept.
+    pyramid, service, cache
+        What its layer shows, who asks for tiles, where they are kept.
     info
         What its layer says of itself.
     """
 
-    producer: TileProducer
+    pyramid: TilePyramid
     service: TileService
     cache: TileCache
     info: VirtualInfo
 
     def tiles(self, cancelled: Callable[[], bool] = never) -> AwaitedTiles:
         """Return its tiles for one thread, which waits for them."""
-        return AwaitedTiles(self.producer, self.service, self.cache, cancelled)
+        return AwaitedTiles(self.pyramid.producer, self.service, self.cache, cancelled)
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,5 @@ def _virtual_of(session: Session, aligned: Aligned) -> VirtualSide | None:
         layer = adapter.layer()
         info = None if layer is None else virtual_of(layer)
         if info is not None and info.slide == aligned.registration.fixed.fingerprint:
-            producer, cache = adapter.pyramid.producer, session.services.cache
-            return VirtualSide(producer, adapter.service, cache, info)
+            return VirtualSide(adapter.pyramid, adapter.service, session.services.cache, info)
     return None
