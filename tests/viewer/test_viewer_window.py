@@ -289,10 +289,12 @@ def test_a_map_of_trust_is_a_layer_with_a_legend(window: Viewer, page: Page) -> 
     offered = translate.state.trusts
     assert offered == ("off", "jitter", "unfamiliar input", "against other", "against noisy")
     translate.view.setting_changed.emit("trust", "unfamiliar input")
+    assert translate.view.cancel.isVisible()
     assert _spin_until(lambda: "does not state" in translate.state.error)
-    assert translate.state.trust == "off"
+    assert (translate.state.trust, translate.state.activity) == ("off", "")
     translate.view.setting_changed.emit("trust", "against noisy")
-    assert _spin_until(lambda: bool(_heats(window)))
+    assert wait_until_settled(session, 20)
+    assert [layer.opacity for layer in _heats(window)] == [0.6]
     translate.translation.set_model("noisy")
     assert wait_until_settled(session, 20)
     assert translate.view.settings.choices["trust"].currentText() == "off"

@@ -78,6 +78,7 @@ class TranslateController(QObject):
         view.live_switched.connect(does.set_live)
         view.fill_switched.connect(does.set_fill)
         view.cancel_requested.connect(self.regions.cancel)
+        view.cancel_requested.connect(self.trust.cancel)
         view.cancel_requested.connect(does.cancel)
         view.cancel_requested.connect(self.export.cancel)
         view.export_requested.connect(self.export.ask)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.trust_making import TrustMap
 
 _OVERVIEW_PX, _OPACITY = 256, 0.6
+_BUSY = "trust"
 _DESCEND = {MODELS: 2, MAPS: 4}
 """How far out a view still has tiles made: cells of the H&E alone cost next to nothing."""
 
@@ -53,12 +54,15 @@ class TrustLayer(QObject):
         self._state.trust = choice
         self._restart()
 
+    def cancel(self) -> None:
+        """Stop preparing a map, if one is being prepared."""
+        if self._work is not None:
+            self.choose(OFF)
+
     def close(self) -> None:
         """Ask for nothing any more."""
         self._state.events.live.disconnect(self._on_live)
-        if self._work is not None:
-            self._work.cancel()
-            self._work = None
+        self._stop()
 
     def _restart(self) -> None:
         self._remove()
@@ -71,6 +75,8 @@ class TrustLayer(QObject):
         self._work = Work(lambda _progress: make(choice, cache), "prepares a map of trust")
         self._work.finished.connect(partial(self._on_made, shown))
         self._work.failed.connect(self._on_failed)
+        self._session.busy.add(_BUSY)
+        self._translation.show_activity("Preparing the map of trust", 0, 0)
         self._work.start()
 
     def _offer(self, shown: Shown | None) -> None:
@@ -85,18 +91,28 @@ class TrustLayer(QObject):
                 self._state.trust = OFF
 
     def _on_failed(self, sentence: str) -> None:
+        self._end()
         self._state.trust = OFF
         self._session.problem.emit(sentence)
 
-    def _remove(self) -> None:
+    def _stop(self) -> None:
         if self._work is not None:
             self._work.cancel()
-            self._work = None
+            self._end()
+
+    def _end(self) -> None:
+        self._work = None
+        self._session.busy.discard(_BUSY)
+        self._translation.show_activity("", 0, 0)
+
+    def _remove(self) -> None:
+        self._stop()
         if self._layer is not None:
             layer, self._layer = self._layer, None
             self._session.viewer.layers.remove(layer)
 
     def _on_made(self, shown: Shown, made: TrustMap) -> None:
+        self._end()
         if self._translation.shown is not shown:
             return
         services = self._session.services
@@ -109,7 +125,8 @@ class TrustLayer(QObject):
         slide = shown.wish.slide.fingerprint
         info = HeatInfo(made.scale, slide, shown.prepared.provenance)
         name = f"{made.label} · {shown.prepared.card.name}"
-        self._layer = self._session.add_heat(pyramid, info, name)
+        self._layer = self._session.add_heat(pyramid, info, name, kind)
+        self._layer.opacity, self._layer.interpolation2d = _OPACITY, "nearest"
 
     def _on_live(self, on: bool) -> None:
         adapter = None if self._layer is None else self._session.adapter_of(self._layer)
