@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 from test_viewer_align import docked, warped
 from viewer_fakes import painted_slide
 
 from napari_virtual_ihc.registration.landmarks import Landmarks, write_landmarks
 from napari_virtual_ihc.widgets.align_history import History
 from napari_virtual_ihc.widgets.align_model import AlignState
+from napari_virtual_ihc.widgets.camera import view_centre
 from napari_virtual_ihc.widgets.landmark_model import asked, row_words, summary, worst
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
@@ -170,3 +173,36 @@ def test_what_was_undone_is_dropped_by_something_new() -> None:
     history.undo()
     history.undo()
     assert (history.now, history.can_undo) == (0, False)
+
+
+def test_side_by_side_each_slide_is_marked_where_it_is_seen(
+    window: Viewer, align: AlignController
+) -> None:
+    window.window.resize(1500, 700)
+    align.begin()
+    assert wait_until_settled(align.session, 20)
+    align.session.panes.arrange(2)
+    (pane,) = align.session.panes.all()
+    align.session.panes.show(pane, align.warped.layer())
+    align.landmarks.set_marking(True)
+    assert wait_until_settled(align.session, 20)
+    active = window.layers.selection.active
+    assert active is layer_of(window, "H&E")
+    active.add((200.0, 220.0))
+    assert wait_until_settled(align.session, 20)
+    assert align.view.landmarks.asked.text() == "Click pair 1 on the real IHC."
+    assert window.layers.selection.active is layer_of(window, "H&E")
+    canvas = pane.window.canvas.native
+    middle = QPoint(canvas.width() // 2, canvas.height() // 2)
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=middle)
+    assert wait_until_settled(align.session, 20)
+    clicked = np.array(view_centre(pane.viewer)) + SHIFT
+    np.testing.assert_allclose(align.placing.now.marked.moving, [clicked], atol=2)
+    assert align.view.landmarks.asked.text() == "Click pair 2 on the H&E."
+    (shown,) = [layer for layer in pane.viewer.layers if "Landmarks" in layer.name]
+    np.testing.assert_allclose(shown.data, layer_of(window, "real IHC").data)
+    align.session.panes.arrange(1)
+    assert wait_until_settled(align.session, 20)
+    assert not align.warped.layer().visible
+    align.landmarks.set_marking(False)
+    assert align.warped.layer().visible

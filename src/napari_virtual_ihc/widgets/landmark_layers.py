@@ -10,6 +10,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.registration.landmarks import Landmarks, Side
+from napari_virtual_ihc.widgets.landmark_panes import PaneMarks
 from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
 from napari_virtual_ihc.widgets.turning import turned
 from napari_virtual_ihc.widgets.virtual import show_again
@@ -60,6 +61,9 @@ class LandmarkLayers(QObject):
         self._marking = self._writing = False
         self._layers: dict[Side, Points] = {}
         self._hidden: list[Layer] = []
+        self.panes = PaneMarks(session, warped)
+        self.panes.clicked.connect(self._on_clicked)
+        session.panes.changed.connect(self._turn)
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._write)
         session.viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -75,9 +79,9 @@ class LandmarkLayers(QObject):
         if on == self._marking:
             return
         self._marking = on
+        self._timer.start()
         if on:
-            self._hidden = hide_computed(self._session.viewer)
-            self._timer.start()
+            self._hidden = [] if self._beside() else hide_computed(self._session.viewer)
             return
         self._show_warped(True)
         show_again([one for one in self._hidden if one in self._session.viewer.layers])
@@ -93,6 +97,8 @@ class LandmarkLayers(QObject):
         """Listen no more; the layers are taken away."""
         if isalive(self._timer):
             self._timer.stop()
+        if isalive(self._session):
+            self.panes.close()
         layers = self._session.viewer.layers
         layers.events.removed.disconnect(self._on_layer_removed)
         self._remove()
@@ -109,8 +115,8 @@ class LandmarkLayers(QObject):
                 self._fill(self._layer(side), side)
         finally:
             self._writing = False
-        if self._marking:
-            self._turn_to(self._marked.awaited)
+        self._turn()
+        self.panes.show(self._layers, marking=self._marking)
 
     def _layer(self, side: Side) -> Points:
         if side not in self._layers:
@@ -152,8 +158,16 @@ class LandmarkLayers(QObject):
             if len(layer.data):
                 layer.size = self._size_um(side)
 
-    def _turn_to(self, side: Side) -> None:
-        """Show the slide that is to be clicked next, and let a click mark it."""
+    def _beside(self) -> bool:
+        """Whether slides are seen side by side, so that each is marked where it is seen."""
+        return bool(self._session.panes.all())
+
+    def _turn(self) -> None:
+        """Let a click mark what is asked for; side by side, what the window's own canvas shows."""
+        if not self._marking or not self._layers:
+            return
+        own = self._session.panes.own()
+        side = self._marked.awaited if own is None else self.panes.side_of(own)
         self._show_warped(side == "moving")
         for other in _SIDES:
             if other != side:
@@ -163,8 +177,14 @@ class LandmarkLayers(QObject):
 
     def _show_warped(self, on: bool) -> None:
         layer = self._warped.layer()
-        if layer is not None:
+        if layer is not None and not self._beside():
             layer.visible = on
+
+    def _on_clicked(self, side: Side, seen: NDArray[np.float64]) -> None:
+        """Mark a place that was clicked in a pane."""
+        self._marked = self._marked.marked(side, self._told(side, seen))
+        self.edited.emit(self._marked)
+        self._timer.start()
 
     def _heard(self, side: Side) -> Callable[[Any], None]:
         return self._on_fixed if side == "fixed" else self._on_moving
