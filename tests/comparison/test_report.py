@@ -140,6 +140,7 @@ def test_a_picture_is_marked_and_its_third_panel_is_the_map(slides: tuple[Slide,
     np.testing.assert_array_equal(virtual[:200, 200:], seen)
     assert made.whole().shape == (326, 3 * 400 + 16, 3)
     assert told[-1] == (3, 3)
+    assert made.legend()[1][0] == "shifted 0.0 %"
     assert made.legend()[0] == ("comparable 100 %", COLOURS[Verdict.COMPARABLE][:3])
 
     def stop(_done: int, _total: int) -> None:

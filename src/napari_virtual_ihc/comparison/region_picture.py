@@ -111,7 +111,9 @@ def region_picture(
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %" if math.isfinite(share) else "–"
+    if not math.isfinite(share):
+        return "–"
+    return f"{100 * share:.3g} %" if share > 0.01 else f"{100 * share:.1f} %"
 
 
 def _shown(slide: Slide, box: Box | None) -> tuple[Box, str]:

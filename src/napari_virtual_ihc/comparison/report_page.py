@@ -189,4 +189,6 @@ def _interval(estimate: Estimate) -> str:
 def _number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
+    if 0 < abs(value) < 0.1:
+        return f"{value:.1g}".replace("-", "−")
     return (f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}").replace("-", "−")

@@ -93,7 +93,8 @@ def pen_mask(rgb: NDArray[np.uint8], mpp: float) -> NDArray[np.bool_]:
     """
     red, green, blue = (rgb[..., channel].astype(np.int16) for channel in range(3))
     blue_ink = (blue > red + 70) & (blue > green + 45) & (green > red - 5)
-    black_ink = (rgb.max(axis=-1) < 60) & (np.ptp(rgb, axis=-1) < 18)
+    most, least = (of(of(red, green), blue) for of in (np.maximum, np.minimum))
+    black_ink = (most < 60) & (most - least < 18)
     ink = green_ink(rgb) | blue_ink | black_ink
     size = max(1, round(_STROKE_UM / mpp))
     wide = ndimage.uniform_filter(ink.astype(np.float32), size=size, mode="nearest") > 0.5
