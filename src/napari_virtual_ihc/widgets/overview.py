@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QWidget
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QMouseEvent, QPaintEvent
 
 LONG_SIDE = 200
+_SOON_MS = 90
+"""A widget over the canvas that changes has the whole window drawn anew: not in every frame."""
 _WIDEST = 0.4
 """Of the canvas."""
 _MARGIN = 10
@@ -40,6 +42,8 @@ class Overview(QWidget):
         self._picture: QPixmap | None = None
         self._size_um = (1.0, 1.0)
         self._view: tuple[tuple[float, float], ...] = ((0, 0),) * 4
+        self._soon = QTimer(self, singleShot=True, interval=_SOON_MS)
+        self._soon.timeout.connect(self.update)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setToolTip("Overview: click or drag to look there (N hides it)")
         self.hide()
@@ -57,7 +61,8 @@ class Overview(QWidget):
         """Draw the view's rectangle, which may be turned, with these ``corners`` (y, x) in µm."""
         if tuple(corners) != self._view:
             self._view = tuple(corners)
-            self.update()
+            if not self._soon.isActive():
+                self._soon.start()
 
     def place(self) -> None:
         """Move to the bottom right corner of the canvas, smaller where that is narrow."""
