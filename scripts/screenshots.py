@@ -51,11 +51,11 @@ def beside(left: Image.Image, right: Image.Image) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Write a picture with 256 colours, no wider than a page shows."""
+    """Write a picture with 256 colours, legends exact, no wider than a page shows."""
     if picture.width > WIDEST:
         height = round(picture.height * WIDEST / picture.width)
         picture = picture.resize((WIDEST, height), Image.Resampling.LANCZOS)
-    picture.quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _WIDTH, _HEIGHT, _LEFT, _BELOW, _TOP, _RIGHT = 320.0, 250.0, 54.0, 42.0, 24.0, 1
 _COLOURS = {"pearson": "#3B8FC7", "spearman": "#009E73", "icc": "#D55E00"}
 _NAMES = {"pearson": "Pearson", "spearman": "Spearman", "icc": "ICC(2,1)"}
 _DOTS, _LEVELS, _QUIET = "#3B8FC7", "#D55E00", "#888888"
-_TICKS = 4
+_TICKS, _PLOTTED_UM = 4, 100.0
 _SMALL, _SIZE = 10.0, 11.0
 
 
@@ -45,6 +45,12 @@ class Axes:
     ) -> Line:  # fmt: skip
         """Return a line between two points of data."""
         return Line(*self.at(*start), *self.at(*end), colour, dashed)
+
+
+def to_plot(found: Sequence[Paired]) -> Paired | None:
+    """Return the squares to plot: those nearest to 100 µm that there are any of."""
+    some = [one for one in found if len(one.real)]
+    return min(some, key=lambda one: abs(one.square_um - _PLOTTED_UM), default=None)
 
 
 def scatter(found: Paired) -> Drawing:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.drawing import Area, Drawing, Line, Picture, Words
 from napari_virtual_ihc.comparison.pdf import text_width, wrapped
-from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scatter
+from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scatter, to_plot
 from napari_virtual_ihc.comparison.tally import MEASURES
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
 
@@ -30,7 +30,6 @@ _HEAD = (
     "Per square", "µm", "n", "Pearson r", "Spearman ρ", "ICC(2,1)", "bias", "95 % limits", "Dice",
     "weighted κ",
 )  # fmt: skip
-_PLOTTED_AT = 100.0
 
 
 def share_words(told: Mapping[str, Any]) -> str:
@@ -44,9 +43,9 @@ def share_words(told: Mapping[str, Any]) -> str:
 def plotted(found: Sequence[Paired]) -> Sequence[Drawing]:
     """Return the plots of the DAB area; none without tissue."""
     areas = [one for one in found if one.measure.name == "dab_area"]
-    if not areas:
+    shown = to_plot(areas)
+    if shown is None:
         return ()
-    shown = min(areas, key=lambda one: abs(one.square_um - _PLOTTED_AT))
     return scatter(shown), bland_altman(shown), against_size(areas)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
-from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scatter
+from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scatter, to_plot
 from napari_virtual_ihc.widgets.compare_words import (
     agreement_table,
     measured,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.drawing import Drawing
     from napari_virtual_ihc.widgets.measuring import Answer
 
-PLOTTED_UM = 100.0
 _CLICK = "Click a dot to look at its square"
 
 
@@ -62,16 +61,16 @@ class Results(QWidget):
     def show_answer(self, answer: Answer | None, measure: str) -> None:
         """Show an answer, and of its agreements that of one measure."""
         self.setVisible(answer is not None)
-        if answer is None:
+        if answer is None or (answer, measure) == self._shown:
             return
+        self._shown = answer, measure
         show_message(self.share, share_line(answer))
         show_message(self.table, region_table(answer))
         show_message(self.protocol, answer.tally.protocol)
         self._offer(measured(answer.found), measure)
-        if (answer, measure) != self._shown:
-            self._shown = answer, measure
-            found = of_measure(answer.found, measure) or of_measure(answer.found, "dab_area")
-            self._show_agreement(found)
+        self._show_agreement(
+            of_measure(answer.found, measure) or of_measure(answer.found, "dab_area")
+        )
 
     def drawings(self) -> list[Drawing]:
         """Return the plots that are shown, in their order."""
@@ -87,8 +86,7 @@ class Results(QWidget):
 
     def _show_agreement(self, found: Sequence[Paired]) -> None:
         show_message(self.agreement, agreement_table(found))
-        plotted = plotted_of(found)
-        self._plotted = plotted
+        plotted = self._plotted = to_plot(found)
         self.scatter.show_drawing(None if plotted is None else scatter(plotted))
         self.bland_altman.show_drawing(None if plotted is None else bland_altman(plotted))
         self.sizes.show_drawing(against_size(found) if found else None)
@@ -98,12 +96,6 @@ class Results(QWidget):
 
     def _on_item_clicked(self, item: int) -> None:
         self.square_clicked.emit(self._plotted, item)
-
-
-def plotted_of(found: Sequence[Paired]) -> Paired | None:
-    """Return the squares to plot: those of 100 µm, or smaller ones where there are none."""
-    some = [one for one in found if len(one.real)]
-    return min(some, key=lambda one: abs(one.square_um - PLOTTED_UM), default=None)
 
 
 def table_label() -> QLabel:
