@@ -99,7 +99,6 @@ class Jittered:
 
     batch = 1
     levels = 1
-    persist = True
 
     def __init__(self, translator: Translator, jitter: Jitter) -> None:
         self._translator, self._jitter = translator, jitter
@@ -111,6 +110,11 @@ class Jittered:
         jitter = self._jitter
         change = [list(jitter.axes), jitter.moved, list(jitter.amounts)]
         return hash_of(_ALGORITHM, self._translator.key, change)
+
+    @property
+    def persist(self) -> bool:
+        """Whether tiles may be kept on disk; see `Translator.persist`."""
+        return self._translator.persist
 
     @property
     def grid(self) -> TileGrid:
