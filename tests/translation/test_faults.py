@@ -15,7 +15,7 @@ from napari_virtual_ihc.translation.familiarity import Unfamiliar
 
 SIDE, CELLS, PLACE = 512, 16, Square(192, 192, 256)
 INSIDE, BESIDE = np.s_[8:12, 8:12], np.s_[:3]
-LEAST = {"blur": 3.0, "pen": 3.0, "wrong scale": 2.0, "hue": 1.2, "wrong stain": 2.0}
+LEAST = {"blur": 3.0, "pen": 3.0, "wrong scale": 1.7, "hue": 1.4, "wrong stain": 2.0}
 """How often as far as the clean picture."""
 
 

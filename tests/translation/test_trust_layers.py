@@ -129,7 +129,8 @@ def test_the_distance_is_in_standard_deviations() -> None:
     assert known.distance(moved, known.std) == pytest.approx(1)
     assert known.distance(known.mean, known.std / 2) > 0.5
     textured = TrainingLook(known.mean, known.std, (0.5, 0.1))
-    assert textured.distance(known.mean, known.std, np.array(0.3)) == pytest.approx(2)
+    assert textured.distance(known.mean, known.std, np.array(0.1)) == pytest.approx(2)
+    assert textured.distance(known.mean, known.std, np.array(0.35)) == pytest.approx(0)
 
 
 def drawn(seed: int, side: int = 1100) -> Rgb:

@@ -35,13 +35,15 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
-_ALGORITHM = "familiarity/2"
+_ALGORITHM = "familiarity/3"
 _CELL_PX, _TILE = 32, 32
 _RADIUS = (WINDOW_PX // _CELL_PX - 1) // 2
 _PER_OD = 1000
 _LEAST_TISSUE = 0.1
 _MASK_REACH_UM = 24.0
 _LEAST_STD = 0.01
+_USUAL = 2.0
+"""Standard deviations of fineness that count for nothing: so far do windows of one slide differ."""
 _COLOURS = (
     "KL divergence of the window's hematoxylin, eosin and residual OD from those of the training "
     "H&E, as Gaussians"
@@ -52,7 +54,8 @@ def unfamiliar_scale(*, texture: bool) -> HeatScale:
     """Return what the colours of the map mean, with or without texture."""
     texts = {
         False: f"√(2 · {_COLOURS}): for equal spread, the distance of means in standard deviations",
-        True: f"√(2 · {_COLOURS} + z² of its fineness), fineness: log ratio of gradient energies",
+        True: f"√(2 · {_COLOURS} + z²), z: standard deviations beyond 2 of its fineness, the log "
+        "ratio of gradient energies",
     }
     title = "Distance from training H&E" if texture else "Distance from training colours"
     return HeatScale("unfamiliar", title, "σ", 0.0, 4.0, "viridis", texts[texture])
@@ -109,7 +112,8 @@ class TrainingLook:
         moved = (mean - self.mean) / self.std
         square = (spread**2 + moved**2 - 1 - 2 * np.log(spread)).sum(axis=-1)
         if self.fineness is not None and fineness is not None:
-            square = square + ((fineness - self.fineness[0]) / self.fineness[1]) ** 2
+            beyond = np.abs(fineness - self.fineness[0]) / self.fineness[1] - _USUAL
+            square = square + np.maximum(beyond, 0) ** 2
         return np.asarray(np.sqrt(square), np.float64)
 
 
