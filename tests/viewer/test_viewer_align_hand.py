@@ -12,6 +12,7 @@ from test_viewer_align import docked, warped
 from viewer_fakes import painted_slide
 
 from napari_virtual_ihc.registration import affine as affine_map
+from napari_virtual_ihc.registration.landmarks import Landmarks
 from napari_virtual_ihc.widgets.camera import look_at, visible_box
 from napari_virtual_ihc.widgets.hand_model import PAIRS_DECIDE, dragged, nice_step
 from napari_virtual_ihc.widgets.settle import wait_until_settled
@@ -49,7 +50,7 @@ def seen_at(align: AlignController, moving: tuple[float, float]) -> np.ndarray:
     )
 
 
-def test_boxes_move_the_layer_at_once_and_then_the_map(
+def test_boxes_move_the_layer_at_once_and_then_the_map_unless_pairs_decide(
     window: Viewer, align: AlignController
 ) -> None:
     view, place = align.view.hand, (300.0, 300.0)
@@ -73,8 +74,14 @@ def test_boxes_move_the_layer_at_once_and_then_the_map(
     assert wait_until_settled(align.session, 20)
     assert align.session.aligned.registration.mirrored
     view.reset.click()
+    np.testing.assert_allclose(seen_at(align, place), before, atol=1e-6)
+    places = np.array([[100.0, 100], [400, 120], [150, 420]])
+    align.landmarks.put(Landmarks(places, places + 40))
+    assert view.idle.text() == PAIRS_DECIDE
+    assert not view.down.isEnabled()
+    align.landmarks.set_way("correct")
+    assert view.down.isEnabled()
     assert wait_until_settled(align.session, 20)
-    np.testing.assert_allclose(seen_at(align, place), before)
 
 
 def test_a_drag_moves_the_slide_and_not_the_camera(window: Viewer, align: AlignController) -> None:
@@ -115,18 +122,6 @@ def drag(canvas, start: QPoint, end: QPoint, keys=Qt.KeyboardModifier.NoModifier
         QApplication.sendEvent(canvas, at)
         QTest.qWait(20)
     QTest.mouseRelease(canvas, left, keys, end)
-
-
-def test_where_pairs_alone_decide_the_hand_is_idle(align: AlignController) -> None:
-    from napari_virtual_ihc.registration.landmarks import Landmarks
-
-    places = np.array([[100.0, 100], [400, 120], [150, 420]])
-    align.landmarks.put(Landmarks(places, places + 40))
-    assert align.view.hand.idle.text() == PAIRS_DECIDE
-    assert not align.view.hand.down.isEnabled()
-    align.landmarks.set_way("correct")
-    assert align.view.hand.down.isEnabled()
-    assert wait_until_settled(align.session, 20)
 
 
 def test_drags_turn_and_scale_about_a_place() -> None:

@@ -123,9 +123,9 @@ def test_pairs_are_dragged_deleted_and_brought_back(
 def test_pairs_that_lie_on_a_line_are_told_and_the_layer_stays(
     window: Viewer, align: AlignController
 ) -> None:
-    align.landmarks.set_marking(True)
-    for place in ((100.0, 100.0), (200.0, 200.0), (300.0, 300.0)):
-        mark(align, window, place, np.zeros(2))
+    align.begin()
+    line = np.array([[100.0, 100.0], [200.0, 200.0], [300.0, 300.0]])
+    align.landmarks.put(Landmarks(line, line + SHIFT))
     assert wait_until_settled(align.session, 20)
     assert "one line" in align.view.error.text()
     window.layers.remove(layer_of(window, "H&E"))
@@ -135,6 +135,7 @@ def test_pairs_that_lie_on_a_line_are_told_and_the_layer_stays(
     assert align.state.error == ""
 
 
+@pytest.mark.slow
 def test_a_point_is_picked_where_it_is_seen(window: Viewer, align: AlignController) -> None:
     places = np.array([[100.0, 100], [400, 120]])
     align.begin()

@@ -225,7 +225,7 @@ class AlignController(QObject):
     def _on_laid(self, laid: Laid) -> None:
         self.laid = laid
         with self.state.events.paused():
-            self.state.registered, self.state.error = True, ""
+            self.state.registered, self.state.error = True, laid.objection
             self.state.result = result_lines(laid.registration)
             self.state.stages = stage_rows(laid.registration)
             self.state.stage = shown_row(self.state.stages)

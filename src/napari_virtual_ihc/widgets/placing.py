@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration.judge import Judge
 from napari_virtual_ihc.registration.placement import Placement
 from napari_virtual_ihc.widgets.align_history import History
@@ -42,6 +43,8 @@ class Laid:
         Of each pair, left out, in µm of the moving slide.
     medians
         Of these errors, for each way of using pairs; NaN where there is none.
+    objection
+        Why the pairs are left out, where they contradict each other and nothing was laid before.
     """
 
     placement: Placement
@@ -49,6 +52,7 @@ class Laid:
     slide: Slide
     errors: tuple[float, ...]
     medians: Table[Way, float]
+    objection: str = ""
 
 
 class Placing(QObject):
@@ -73,7 +77,7 @@ class Placing(QObject):
         self._history: History[Placement] | None = None
         self._judge: Judge | None = None
         self._work: Work[Laid] | None = None
-        self._again = False
+        self._again = self._any_laid = False
         self._timer = QTimer(self, singleShot=True, interval=_REST_MS)
         self._timer.timeout.connect(self._make)
 
@@ -131,6 +135,7 @@ class Placing(QObject):
         """Drop everything, as when one of the slides is gone."""
         self.close()
         self._history = self.pair = self._judge = None
+        self._any_laid = False
         self.changed.emit()
 
     def close(self) -> None:
@@ -152,13 +157,15 @@ class Placing(QObject):
         self._again = self._work is not None
         if self._again or self.now is None or self._judge is None:
             return
-        work = Work(partial(_lay, self.now, self._judge), "lays a slide")
+        lay = _lay if self._any_laid else _lay_first
+        work = Work(partial(lay, self.now, self._judge), "lays a slide")
         work.finished.connect(self._on_finished)
         work.failed.connect(self._on_failed)
         self._work = work.start()
 
     def _on_finished(self, laid: Laid) -> None:
         if self._end():
+            self._any_laid = True
             self.laid.emit(laid)
 
     def _on_failed(self, sentence: str) -> None:
@@ -183,3 +190,12 @@ def _lay(placement: Placement, judge: Judge, _progress: object) -> Laid:
     found = registration_of(placement, judge)
     errors = tuple(placement.errors())
     return Laid(placement, found, warp(found, judge.moving), errors, medians(placement))
+
+
+def _lay_first(placement: Placement, judge: Judge, progress: object) -> Laid:
+    """Lay the slide in any case, since pairs can only be mended where it is seen."""
+    try:
+        return _lay(placement, judge, progress)
+    except RegistrationError as error:
+        without = _lay(replace(placement, way="measure"), judge, progress)
+        return replace(without, placement=placement, objection=str(error))
