@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_virtual_ihc.comparison.drawing import png, svg
 from napari_virtual_ihc.comparison.pdf import pdf
 from napari_virtual_ihc.comparison.report import html
-from napari_virtual_ihc.comparison.report_page import page, plotted
+from napari_virtual_ihc.comparison.report_page import page, plotted, share_words
 from napari_virtual_ihc.comparison.table import agreement_csv, squares_csv
 from napari_virtual_ihc.files import atomic_write_bytes, to_json
 
@@ -47,7 +47,7 @@ def write_report(
     """
     files = {
         "comparison.json": to_json(dict(told)),
-        "agreement.csv": agreement_csv(found, told["protocol"]),
+        "agreement.csv": agreement_csv(found, f"{told['protocol']}; {share_words(told)}"),
         "squares.csv": squares_csv(found),
         "report.html": html(told, found, picture),
         "report.pdf": pdf(page(told, found, picture), TITLE),
