@@ -73,6 +73,8 @@ class Rules:
         Bounds of the field's Jacobian determinant.
     residual_um
         Largest forward–backward residual, µm.
+    strain
+        Largest difference of the shifts of matching neighbours, by their distance.
     """
 
     tissue: float = 0.1
@@ -83,6 +85,7 @@ class Rules:
     least_area: float = 0.3
     most_area: float = 3.0
     residual_um: float = 20.0
+    strain: float = 0.2
 
     @property
     def name(self) -> str:
@@ -90,7 +93,8 @@ class Rules:
         return (
             f"comparable: tissue ≥ {self.tissue:g} of the window in both, focus ≥ {self.focus:g}, "
             f"texture ≥ {self.texture:g} OD, correlation of hematoxylin ≥ {self.ncc:g}, "
-            f"area change {self.least_area:g} to {self.most_area:g}"
+            f"area change {self.least_area:g} to {self.most_area:g}, neighbours parted by less "
+            f"than {self.strain:g} of their distance"
         )
 
 
@@ -135,7 +139,8 @@ def comparability(
     view
         The window of both.
     jacobian, residual_um
-        Of the registration's field, one value per cell, where it has one.
+        Of the registration's field, one value per cell, where it has one; what the view knows
+        of its registration counts besides.
     rules
         Thresholds. The first that speaks decides: no tissue in either, missing in one, torn or
         folded, out of focus, too little texture, shifted.
@@ -168,6 +173,10 @@ def _broken(
         broken |= ~((jacobian >= rules.least_area) & (jacobian <= rules.most_area))
     if residual_um is not None:
         broken |= ~(residual_um <= rules.residual_um)
+    if view.deformation is not None:
+        area = view.deformation.jacobian
+        broken |= ~((area >= rules.least_area) & (area <= rules.most_area))
+        broken |= view.deformation.strain > rules.strain
     return broken
 
 
@@ -179,7 +188,7 @@ def coloured(verdicts: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 COMPARABILITY = MapInfo(
     "comparability", "Comparability", "class", 0, len(Verdict) - 1, "Okabe–Ito",
-    "the first of: no tissue, tissue in one slide only, area change or residual of the field, "
+    "the first of: no tissue, tissue in one slide only, area change or parting of the field, "
     "focus, texture, correlation of hematoxylin",
     tuple(
         (VERDICTS[one], COLOURS[one][:3]) for one in Verdict if one != Verdict.GLASS

@@ -8,24 +8,34 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from napari_virtual_ihc.comparison.views import MapInfo
+from napari_virtual_ihc.comparison.views import Heatmap, MapInfo
+from napari_virtual_ihc.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    from napari_virtual_ihc.comparison.deformed import Deformation
+    from napari_virtual_ihc.comparison.views import PairView
 
     Values = NDArray[np.float64]
 
 DISPLACEMENT = MapInfo(
     "displacement", "Displacement", "µm", 0.0, 100.0, "viridis",
-    "length of the field, its best affine part taken off where asked",
+    "length of the field beyond the affine map",
 )  # fmt: skip
 JACOBIAN = MapInfo(
     "jacobian", "Area change", "ratio", 0.5, 1.5, "PuOr",
-    "determinant of I + ∇u, central differences; 0 or less is a fold",
+    "determinant of the map by that of its affine part, central differences; 0 or less is a fold",
 )  # fmt: skip
 RESIDUAL = MapInfo(
     "residual", "Forward–backward residual", "µm", 0.0, 20.0, "viridis",
-    "|u(x) + v(x + u(x))| of both fields, v interpolated linearly",
+    "|u(x) + v(x + u(x))| of blocks of 32 px matched both ways, where they correlate by 0.4",
+)  # fmt: skip
+STRAIN = MapInfo(
+    "strain", "Tears and folds", "ratio", 0.0, 0.6, "viridis",
+    "difference of the shifts of blocks on both sides, matched both ways, by their distance",
 )  # fmt: skip
 LANDMARK_ERROR = MapInfo(
     "landmark_error", "Landmark error", "µm", 0.0, 50.0, "viridis",
@@ -33,6 +43,27 @@ LANDMARK_ERROR = MapInfo(
 )  # fmt: skip
 _FARTHEST = 2.0
 _NEIGHBOURS = 16
+
+
+def _read(what: Callable[[Deformation], Values]) -> Callable[[PairView], Values]:
+    def values(view: PairView) -> Values:
+        if view.deformation is None:
+            raise DataError("This map needs a slide that was registered.")
+        return what(view.deformation)
+
+    return values
+
+
+DEFORMATION_MAPS: dict[str, Heatmap] = {
+    info.name: Heatmap(info, _read(what))
+    for info, what in (
+        (DISPLACEMENT, lambda known: known.displacement),
+        (JACOBIAN, lambda known: known.jacobian),
+        (RESIDUAL, lambda known: known.residual),
+        (STRAIN, lambda known: known.strain),
+    )
+}
+"""Maps that need a registered slide."""
 
 
 def displacement_magnitude(field: Values, step_um: float, *, elastic: bool = False) -> Values:

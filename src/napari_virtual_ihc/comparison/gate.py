@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_virtual_ihc.comparison.comparability import DEFAULT_RULES, Rules, Verdict, comparability
+from napari_virtual_ihc.comparison.deformed import Deformation
 from napari_virtual_ihc.comparison.views import PairView
 from napari_virtual_ihc.comparison.windows import Layout
+from napari_virtual_ihc.registration.warp import WarpedSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.comparison.density import Kind
+    from napari_virtual_ihc.registration.registration import Registration
     from napari_virtual_ihc.slides.slide import Slide
 
 _FINEST = 1.0
@@ -33,7 +36,8 @@ class SlidePair:
     Attributes
     ----------
     fixed, moving
-        H&E or virtual IHC, and the real IHC, registered.
+        H&E or virtual IHC, and the real IHC, registered; if by `registration.warp.warp`, tears
+        and folds are seen too.
     fixed_kind
         Stains of ``fixed``.
     layout
@@ -55,7 +59,20 @@ class SlidePair:
             slide.region(y, x, h, w, layout.mpp).pixels for slide in (self.fixed, self.moving)
         )
         glass = self.fixed.background, self.moving.background
-        return PairView(first, second, layout, self.fixed_kind, glass)
+        cells = range(row, row + rows), range(column, column + columns)
+        return PairView(first, second, layout, self.fixed_kind, glass, self._deformation(*cells))
+
+    @property
+    def registration(self) -> Registration | None:
+        """How the moving slide was laid onto the fixed one; None where it was not."""
+        source = self.moving.source
+        return source.registration if isinstance(source, WarpedSource) else None
+
+    def _deformation(self, rows: range, columns: range) -> Deformation | None:
+        found = self.registration
+        if found is None:
+            return None
+        return Deformation(found.mapping, self.fixed, self.moving, self.layout, rows, columns)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_virtual_ihc.comparison.comparability import COMPARABILITY, Verdict, comparability
 from napari_virtual_ihc.comparison.comparability import coloured as coloured_verdicts
+from napari_virtual_ihc.comparison.deformation import DEFORMATION_MAPS
 from napari_virtual_ihc.comparison.evidence import (
     DAB_DIFFERENCE,
     FOCUS,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.views import Heatmap, MapInfo, PairView
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
 
-_ALGORITHM = "heatmap-tiles/2"
+_ALGORITHM = "heatmap-tiles/3"
 _TILE = 32
 _LEAST_TISSUE = 0.05
 
@@ -44,6 +45,8 @@ HEATMAPS: dict[str, Heatmap] = {
 }
 MAP_NAMES = (COMPARABILITY.name, *HEATMAPS)
 """Maps that can be made of two slides alone."""
+REGISTERED_MAP_NAMES = (*MAP_NAMES, *DEFORMATION_MAPS)
+"""Maps that can be made of two slides of which the second was registered."""
 
 
 class HeatmapProducer:
@@ -56,7 +59,7 @@ class HeatmapProducer:
     pair
         The slides, on one µm grid.
     chosen
-        One of `MAP_NAMES`, or a map that needs more than the slides.
+        One of `REGISTERED_MAP_NAMES`, or a map that needs more than the slides.
     tile
         Cells a side of a tile.
     """
@@ -118,4 +121,4 @@ def _map_of(chosen: str | Heatmap) -> Heatmap | None:
     """Return the map, None for comparability."""
     if not isinstance(chosen, str):
         return chosen
-    return None if chosen == COMPARABILITY.name else HEATMAPS[chosen]
+    return None if chosen == COMPARABILITY.name else (HEATMAPS | DEFORMATION_MAPS)[chosen]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_virtual_ihc.comparison.deformed import Deformation
+
     Values = NDArray[np.float64]
 
 _TISSUE_OD = 50
@@ -49,6 +51,8 @@ class PairView:
         Stains of ``fixed``.
     glass
         Colours of glass of both slides.
+    deformation
+        What the registration says of its cells; None where the slides were not registered.
 
     Raises
     ------
@@ -61,6 +65,7 @@ class PairView:
     layout: Layout = field(default_factory=Layout)
     fixed_kind: Kind = "he"
     glass: tuple[tuple[int, int, int], tuple[int, int, int]] = (_GLASS, _GLASS)
+    deformation: Deformation | None = None
 
     def __post_init__(self) -> None:
         """Refuse windows that do not lie on each other."""

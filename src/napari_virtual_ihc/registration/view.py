@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _DENSEST = 2.0
 _BLACK = 12
 _CELL_UM, _SOFTEST_PX = 7.0, 2.0
+GREY_REACH = 8
+"""How far away, px, a view's grey depends on pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +80,21 @@ def view_of(slide: Slide, mpp: float) -> View:
     h, w = (max(round(side / mpp), 1) for side in slide.size_um)
     pixels, valid = slide.region(0, 0, h, w, mpp)
     known = valid & (pixels.max(axis=-1) >= _BLACK)
-    clear = to_od(np.asarray(slide.background, dtype=np.uint8))
+    tissue = tissue_mask(pixels, mpp, slide.background) & known
+    return View(grey_of(pixels, known, slide.background, mpp), tissue, known, mpp)
+
+
+def grey_of(
+    pixels: NDArray[np.uint8], known: NDArray[np.bool_], glass: tuple[int, int, int], mpp: float
+) -> NDArray[np.float32]:
+    """Return the grey of a view of pixels (h, w, 3) at ``mpp`` µm/px, 0 where they are not known.
+
+    Depends on what lies within `GREY_REACH`.
+    """
+    clear = to_od(np.asarray(glass, dtype=np.uint8))
     density = np.clip(to_od(pixels) - clear, 0, _DENSEST).sum(axis=-1)
     density[~known] = 0
-    tissue = tissue_mask(pixels, mpp, slide.background) & known
-    grey = ndimage.gaussian_filter(
+    grey: NDArray[np.float32] = ndimage.gaussian_filter(
         np.sqrt(density).astype(np.float32), min(_CELL_UM / mpp, _SOFTEST_PX), mode="nearest"
     )
-    return View(grey, tissue, known, mpp)
+    return grey

@@ -92,6 +92,11 @@ class WarpedSource(ChunkSource):
         self._registration, self._slide = registration, slide
         self._scales = scales_of(shapes)
 
+    @property
+    def registration(self) -> Registration:
+        """How the moving slide lies on the fixed one."""
+        return self._registration
+
     def __reduce__(self) -> tuple[object, ...]:
         """Send the registration and the slide to another process, not the cache."""
         return WarpedSource, (self._registration, self._slide)
