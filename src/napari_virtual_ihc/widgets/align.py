@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.align_finding import load_onto, register_onto, save_laid
-from napari_virtual_ihc.widgets.align_model import NO_SCALE, AlignState, result_lines
+from napari_virtual_ihc.widgets.align_model import BY_PEOPLE, NO_SCALE, AlignState, result_lines
 from napari_virtual_ihc.widgets.align_page import AlignPage
 from napari_virtual_ihc.widgets.hand_control import HandControl
 from napari_virtual_ihc.widgets.landmark_control import LandmarkControl
@@ -198,6 +198,7 @@ class AlignController(QObject):
     def _on_not_found(self, sentence: str) -> None:
         self._end()
         self._on_failed(sentence)
+        self.state.notice = BY_PEOPLE
 
     def _on_found(self, found: Registration) -> None:
         if self._work is not None and self._sought is not None:

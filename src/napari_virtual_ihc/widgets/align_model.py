@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NO_PAIR = (
     "Open the H&E and a real IHC slide of the next section; then the one is laid onto the other."
 )
+BY_PEOPLE = "It can still be laid: by marked pairs, or by hand, below."
 NO_SCALE = "A slide states no µm/px: choose it above and type it, then it can be registered."
 
 
