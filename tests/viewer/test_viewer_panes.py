@@ -6,12 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from napari.components import ViewerModel
 from qtpy.QtGui import QImage
 from test_viewer_window import _spin_until
 from viewer_fakes import FakeModel, FakePrepare, painted_slide
 
-from napari_virtual_ihc.widgets.camera import look_at, turn_by, turn_of, visible_box
+from napari_virtual_ihc.widgets.camera import look_at, turn_by, turn_of, view_centre, visible_box
 from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.settle import wait_until_settled
@@ -101,6 +102,13 @@ def test_panes_say_and_change_what_they_show(window: Viewer, page: Page) -> None
     session.panes.head.chosen.emit(2)
     assert virtual_layers(window)[0].visible
     assert _spin_until(lambda: banner(window) and not banner(pane.viewer))
+    pane.set_linked(False)
+    look_at(pane.viewer, 100.0, 120.0)
+    assert not _spin_until(lambda: view_centre(window) == pytest.approx((100, 120)), 0.1)
+    before = view_centre(window)
+    pane.set_linked(True)
+    look_at(window, before[0] + 30, before[1])
+    assert _spin_until(lambda: view_centre(pane.viewer) == pytest.approx((130, 120)))
     session.panes.arrange(4)
     assert len(session.panes.all()) == 3
     session.panes.all()[0].head.close_requested.emit()

@@ -147,11 +147,3 @@ def set_turn(viewer: ViewerModel, degrees: float) -> None:
 def turn_by(viewer: ViewerModel, degrees: float) -> None:
     """Turn the view by so many degrees clockwise, around its centre."""
     set_turn(viewer, turn_of(viewer) + degrees)
-
-
-def copy_camera(leader: ViewerModel, follower: ViewerModel) -> None:
-    """Let one viewer look where another looks."""
-    camera, like = follower.scene.camera, leader.scene.camera
-    camera.angles = like.angles
-    camera.center = like.center
-    camera.zoom = like.zoom

@@ -70,7 +70,7 @@ class PaneMarks(QObject):
         self._drop()
         for pane in self._session.panes.all():
             self._hear(pane.viewer)
-            source = self._points.get(self.side_of(pane.layer))
+            source = self._points.get(self.side_of(pane.layer)) if pane.link.on_he else None
             if source is not None and len(source.data):
                 copy = _copy_of(source)
                 pane.viewer.add_layer(copy)
@@ -95,7 +95,7 @@ class PaneMarks(QObject):
 
     def _on_pressed(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
         pane = next((one for one in self._session.panes.all() if one.viewer is viewer), None)
-        if not self._marking or pane is None or event.button != 1:
+        if not self._marking or pane is None or not pane.link.on_he or event.button != 1:
             return
         start = np.array(event.pos)
         yield

@@ -30,6 +30,7 @@ class Outlines(QObject):
         self._source, self._viewer = weakref.ref(source), weakref.ref(viewer)
         self._watched: weakref.WeakSet[Layer] = weakref.WeakSet()
         self._copies: list[Shapes] = []
+        self._shown = True
         self._soon = QTimer(self, singleShot=True, interval=_SOON_MS)
         self._soon.timeout.connect(self._copy)
         source.layers.events.inserted.connect(self._on_changed)
@@ -49,6 +50,11 @@ class Outlines(QObject):
             layer.events.data.disconnect(self._on_changed)
             layer.events.visible.disconnect(self._on_changed)
 
+    def set_shown(self, on: bool) -> None:
+        """Show the copies, or none, where the other viewer shows other places."""
+        self._shown = on
+        self._soon.start()
+
     def renew(self) -> None:
         """Bring the copies on top again."""
         self._soon.start()
@@ -66,7 +72,7 @@ class Outlines(QObject):
         for layer in source.layers:
             if isinstance(layer, Shapes):
                 self._watch(layer)
-                if layer.visible and len(layer.data):
+                if self._shown and layer.visible and len(layer.data):
                     self._copies.append(viewer.add_layer(_copy_of(layer)))
 
     def _watch(self, layer: Shapes) -> None:

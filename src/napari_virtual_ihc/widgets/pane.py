@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_virtual_ihc.widgets.camera import copy_camera
+from napari_virtual_ihc.widgets.camera import look_at, turn_of, view_centre
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.choosing import over_base
+from napari_virtual_ihc.widgets.links import Straight, link_again
 from napari_virtual_ihc.widgets.outlines import Outlines
 from napari_virtual_ihc.widgets.pane_head import PaneHead
 from napari_virtual_ihc.widgets.twin import Twin
@@ -52,6 +53,9 @@ class Pane(QObject):
         self.outlines = Outlines(main, self.viewer)
         self._twins: list[Twin] = []
         self._adding = self._following = False
+        self._main = weakref.ref(main)
+        self.link: Straight = Straight()
+        self.linked = True
         self._layer: weakref.ref[Image] | None = None
         self._base: weakref.ref[Image] | None = None
 
@@ -83,11 +87,43 @@ class Pane(QObject):
         """Show overview, scale bar and magnification of a slide."""
         self.dressing.show_slide(entry)
 
+    def set_link(self, link: Straight) -> None:
+        """Correspond to the window's own canvas in this way from now on."""
+        self.link, self.linked = link, True
+        self.outlines.set_shown(link.on_he)
+        self.head.show_linked(True)
+
+    def set_linked(self, on: bool) -> None:
+        """Let the pane be panned alone, or link it again with the shift that it has then."""
+        main = self._main()
+        if on and not self.linked and main is not None:
+            self.link = link_again(self.link, view_centre(main), view_centre(self.viewer))
+        self.linked = on
+        self.head.show_linked(on)
+
     def follow(self, leader: ViewerModel) -> None:
-        """Look where another viewer looks."""
+        """Look where the window's own canvas looks."""
+        if not self.linked:
+            return
         self._following = True
-        copy_camera(leader, self.viewer)
+        camera, like = self.viewer.scene.camera, leader.scene.camera
+        camera.angles = (*like.angles[:2], self.link.turn(turn_of(leader)))
+        camera.orientation2d = ("down", "left" if self.link.mirrored else "right")
+        look_at(self.viewer, *self.link.there(view_centre(leader)))
+        camera.zoom = like.zoom
         self._following = False
+
+    def lead(self, follower: ViewerModel) -> None:
+        """Let the window's own canvas look where this pane looks."""
+        if self.linked:
+            look_at(follower, *self.link.back(view_centre(self.viewer)))
+            follower.scene.camera.zoom = self.viewer.scene.camera.zoom
+
+    def _extra_turn(self) -> float:
+        """Return by how much more than the window's own canvas this pane is turned."""
+        main = self._main()
+        turn = 0.0 if main is None else turn_of(main)
+        return self.link.turn(turn) - turn
 
     def close(self) -> None:
         """Take the canvas off the window."""
@@ -101,7 +137,7 @@ class Pane(QObject):
         camera = self.viewer.scene.camera
         before = camera.center, camera.zoom
         self._adding = True
-        twin = Twin(self._connections, source, self.viewer, self._renew)
+        twin = Twin(self._connections, source, self.viewer, self._renew, self._extra_turn)
         camera.center, camera.zoom = before
         twin.layer.events.visible.connect(self.dressing.label)
         twin.layer.events.opacity.connect(self.dressing.label)
@@ -127,7 +163,7 @@ class Pane(QObject):
         if self._adding:
             return
         self._connections.look(self.viewer, moving=True)
-        if not self._following:
+        if not self._following and self.linked:
             self.moved.emit(self)
 
     def _on_rested(self) -> None:

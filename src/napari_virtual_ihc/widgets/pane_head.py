@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
 
-from napari_virtual_ihc.widgets.look import tool_button
+from napari_virtual_ihc.widgets.look import CHOSEN, tool_button
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ class PaneHead(QWidget):
     chosen = Signal(int)
     """Index of the layer wanted."""
     close_requested = Signal()
+    link_wanted = Signal(bool)
 
     def __init__(self, *, closable: bool) -> None:
         super().__init__()
@@ -35,9 +36,20 @@ class PaneHead(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 0)
         layout.addWidget(self.choice, 1)
+        self.link = tool_button("linked", "Linked to the others; off: pan this pane alone", None)
+        self.link.setCheckable(True)
+        self.link.setStyleSheet(CHOSEN)
+        self.link.setChecked(True)
+        self.link.clicked.connect(self.link_wanted)
+        layout.addWidget(self.link)
+        self.link.setVisible(closable)
         if closable:
             layout.addWidget(tool_button("✕", "Close this pane", self.close_requested.emit))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def show_linked(self, on: bool) -> None:
+        """Show whether the pane is linked to the others."""
+        self.link.setChecked(on)
 
     def offer(self, names: Sequence[str], index: int) -> None:
         """Offer layers by name, of which the one at ``index`` is seen."""

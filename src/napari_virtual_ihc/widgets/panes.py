@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 
-from napari_virtual_ihc.widgets.camera import copy_camera
 from napari_virtual_ihc.widgets.choosing import next_to_see, over_base, replaces, secret
+from napari_virtual_ihc.widgets.following import Following
 from napari_virtual_ihc.widgets.keys import bind_keys
+from napari_virtual_ihc.widgets.links import Straight, Through
 from napari_virtual_ihc.widgets.pane import Pane
 from napari_virtual_ihc.widgets.pane_head import PaneHead
 from napari_virtual_ihc.widgets.solo import Solo, images
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
 
 MOST = 4
-_FOLLOW_MS = 8
-"""Long enough for the leading canvas to be drawn before the others are."""
 HIDDEN = " · hidden"
 ALL_LAYERS = "layers as in the list"
 
@@ -53,18 +52,17 @@ class Panes(QObject):
         self._panes: list[Pane] = []
         self._solo = Solo(session.viewer)
         self._own: weakref.ref[Image] | None = None
-        self._linking = self._blind = False
-        self._leader: Pane | None = None
-        self._follow_soon = QTimer(self, singleShot=True, interval=_FOLLOW_MS)
-        self._follow_soon.timeout.connect(self._follow)
+        self._blind = False
+        self._following = Following(session.viewer, self._panes)
         self.head = PaneHead(closable=False)
         self.head.hide()
         self.head.chosen.connect(self._on_own_chosen)
         window.widget(0).layout().insertWidget(0, self.head)
-        session.camera_moved.connect(self._on_camera_moved)
+        session.camera_moved.connect(self._following.main_moved)
         session.tiles_changed.connect(self._on_tiles_changed)
         session.slides_changed.connect(self._show_slides)
         session.blinded.connect(self._on_blinded)
+        session.aligned_changed.connect(self._on_aligned)
         session.layer_connected.connect(self._on_connected)
         session.viewer.layers.events.inserted.connect(self._on_inserted)
         session.viewer.layers.events.removed.connect(self._on_removed)
@@ -117,16 +115,29 @@ class Panes(QObject):
 
     def show(self, pane: Pane, layer: Image) -> None:
         """Show a layer of the window's viewer in a pane."""
+        pane.set_link(self._link_of(layer))
         pane.show_layer(layer, self._base())
+        pane.follow(self._known.viewer)
         self._show_slides()
         self._offer()
+
+    def _link_of(self, layer: Image) -> Straight:
+        """Return how a layer corresponds to the H&E: the moving slide through its registration."""
+        aligned = self._known.aligned
+        original = None if aligned is None else aligned.moving.layer()
+        return Through(aligned.registration) if aligned and layer is original else Straight()
+
+    def _on_aligned(self) -> None:
+        for pane in self._panes:
+            if pane.layer is not None and not pane.link.on_he:
+                self.show(pane, pane.layer)
 
     def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
         """Close the panes with the window."""
         if event is not None and event.type() == QEvent.Type.Close:
             while self._panes:
                 self._panes.pop().close()
-            self._leader = None
+            self._following.forget()
         return False
 
     @property
@@ -156,8 +167,9 @@ class Panes(QObject):
             self.show_own(self._base())
         pane = Pane(self._known.connections, self._known.viewer)
         pane.follow(self._known.viewer)
-        pane.moved.connect(self._on_pane_moved)
+        pane.moved.connect(self._following.pane_moved)
         pane.head.chosen.connect(partial(self._on_chosen, weakref.ref(pane)))
+        pane.head.link_wanted.connect(pane.set_linked)
         pane.head.close_requested.connect(partial(self._on_closed, weakref.ref(pane)))
         bind_keys(self._known, pane.viewer)
         self._panes.append(pane)
@@ -207,29 +219,6 @@ class Panes(QObject):
             self._panes.remove(pane)
             self._panes.append(pane)
             self.arrange(len(self._panes))
-
-    def _on_camera_moved(self) -> None:
-        self._lead(None)
-
-    def _on_pane_moved(self, pane: Pane) -> None:
-        self._lead(pane)
-
-    def _lead(self, leader: Pane | None) -> None:
-        """Let the others follow once this canvas is drawn, so that no two are drawn in one go."""
-        if self._panes and not self._linking:
-            self._leader = leader
-            self._follow_soon.start()
-
-    def _follow(self) -> None:
-        """Let every canvas look where the leading one looks."""
-        self._linking, leader, self._leader = True, self._leader, None
-        viewer = self._known.viewer
-        if leader in self._panes and leader is not None:
-            copy_camera(leader.viewer, viewer)
-        for pane in self._panes:
-            if pane is not leader:
-                pane.follow(viewer)
-        self._linking = False
 
     def _on_blinded(self, on: bool) -> None:
         self._blind = on

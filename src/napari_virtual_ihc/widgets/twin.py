@@ -5,6 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from napari_virtual_ihc.widgets.camera import rotation
 from napari_virtual_ihc.widgets.layers import SLIDE
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ class Twin:
         Of the pane; the new layer lies on top of it.
     renew
         Called when the layer has other data than before, so that a new twin is needed.
+    extra_turn
+        Returns by how many degrees the pane is turned more than the window's own canvas.
     """
 
     def __init__(
@@ -44,12 +49,14 @@ class Twin:
         source: Image,
         viewer: ViewerModel,
         renew: Callable[[], object],
+        extra_turn: Callable[[], float],
     ) -> None:
         self.source = weakref.ref(source)
         self._connections = connections
         self._viewer = viewer
         self._adapter: LayerAdapter | None = None
         self._renew = renew
+        self._extra_turn = extra_turn
         like = connections.of(source)
         pyramid = None if like is None else like.pyramid.twin()
         data = source.data if pyramid is None else pyramid.levels
@@ -60,6 +67,7 @@ class Twin:
         for name in _SHARED:
             getattr(source.events, name).connect(self._on_changed)
         source.events.data.connect(self._on_data)
+        self._on_changed()
 
     def close(self) -> None:
         """Take the layer off the pane and ask for nothing any more."""
@@ -79,9 +87,11 @@ class Twin:
     def _on_changed(self, _event: object = None) -> None:
         source = self.source()
         if source is not None:
-            for name in _SHARED:
-                if not _same(getattr(self.layer, name), getattr(source, name)):
-                    setattr(self.layer, name, getattr(source, name))
+            wanted = {name: getattr(source, name) for name in _SHARED}
+            wanted["affine"] = rotation(self._extra_turn()) @ np.asarray(source.affine)
+            for name, value in wanted.items():
+                if not _same(getattr(self.layer, name), value):
+                    setattr(self.layer, name, value)
 
 
 def _image_like(source: Image, data: object) -> Image:
@@ -103,6 +113,4 @@ def _image_like(source: Image, data: object) -> Image:
 
 
 def _same(one: object, other: object) -> bool:
-    import numpy as np
-
     return bool(np.array_equal(np.asarray(one), np.asarray(other)))

@@ -1,0 +1,38 @@
+"""How panes correspond: tissue of an unregistered scan lies as on the H&E, shifts are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_virtual_ihc.registration.affine import similarity
+from napari_virtual_ihc.registration.mapping import Mapping
+from napari_virtual_ihc.registration.registration import Registration, Section
+from napari_virtual_ihc.widgets.camera import rotation
+from napari_virtual_ihc.widgets.links import Straight, Through, link_again
+
+SECTION = Section("0" * 32, (1000, 1000), 0.5)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("degrees", [0, 37, 180, 250])
+def test_tissue_lies_in_the_scan_as_on_the_he(degrees: float, mirrored: bool) -> None:
+    affine = similarity(degrees, mirrored, 1.02, np.array([200.0, 300]), np.array([420.0, 100]))
+    link = Through(Registration(Mapping(affine), SECTION, SECTION))
+    assert link.mirrored is mirrored
+    assert not link.on_he
+    np.testing.assert_allclose(link.there((200.0, 300.0)), (420, 100))
+    np.testing.assert_allclose(link.back(link.there((50.0, 60.0))), (50, 60), atol=1e-3)
+    flip = np.diag([1.0, -1.0 if mirrored else 1.0])
+    for turn in (0, 25, 300):
+        on_screen = flip @ rotation(link.turn(turn))[:2, :2] @ affine[:, :2] / 1.02
+        np.testing.assert_allclose(on_screen, rotation(turn)[:2, :2], atol=1e-9)
+
+
+def test_a_shift_is_kept_and_measured_anew() -> None:
+    shifted = link_again(Straight(), (100.0, 100.0), (130.0, 95.0))
+    assert shifted.there((0.0, 0.0)) == (30.0, -5.0)
+    assert shifted.back(shifted.there((7.0, 8.0))) == (7.0, 8.0)
+    assert shifted.turn(40) == 40
+    again = link_again(shifted, (100.0, 100.0), (101.0, 100.0))
+    assert again.there((0.0, 0.0)) == (1.0, 0.0)
