@@ -169,7 +169,7 @@ def test_a_flip_by_hand_is_said_and_saved(slides, tmp_path):
     np.testing.assert_array_equal(back.stages[-1].mapping.affine, found.mapping.affine)
 
 
-def test_pairs_win_over_a_field_moved_by_hand(slides):
+def test_pairs_win_over_a_field_moved_by_hand(slides, tmp_path):
     field = Field(np.random.default_rng(1).normal(0, 5, (6, 6, 2)), (0.0, 0.0), (512.0, 512.0))
     centred = laid_centred(*slides)
     base = type(centred)(Mapping(centred.mapping.affine, field), centred.fixed, centred.moving)
@@ -185,6 +185,10 @@ def test_pairs_win_over_a_field_moved_by_hand(slides):
     np.testing.assert_allclose(found.to_moving(pairs.fixed), pairs.moving, atol=0.5)
     assert found.source == "landmarks"
     assert [stage.name for stage in found.stages] == ["hand", "landmarks"]
+    save(found, tmp_path)
+    by_hand, whole = (stage.mapping for stage in load(tmp_path).stages)
+    assert by_hand is None
+    np.testing.assert_array_equal(whole.apply(point), found.to_moving(point))
 
 
 def test_a_map_by_hand_is_judged_as_a_found_one(slides):

@@ -202,6 +202,10 @@ def test_side_by_side_each_slide_is_marked_where_it_is_seen(
     assert align.view.landmarks.asked.text() == "Click pair 2 on the H&E."
     (shown,) = [layer for layer in pane.viewer.layers if "Landmarks" in layer.name]
     np.testing.assert_allclose(shown.data, layer_of(window, "real IHC").data)
+    window.scene.camera.angles = (0, 0, 30)
+    assert wait_until_settled(align.session, 20)
+    (shown,) = [layer for layer in pane.viewer.layers if "Landmarks" in layer.name]
+    np.testing.assert_allclose(shown.affine, layer_of(window, "real IHC").affine)
     align.session.panes.arrange(1)
     assert wait_until_settled(align.session, 20)
     assert not align.warped.layer().visible

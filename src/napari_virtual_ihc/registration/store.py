@@ -57,7 +57,7 @@ def load(folder: Path) -> Registration:
         if affine.shape != (2, 3) or not np.isfinite(affine).all():
             raise ValueError("affine is not 2 × 3 numbers")
         mapping = Mapping(affine, _read_field(folder / _FIELD, facts["field_sha256"]))
-        stages = tuple(_stage(stage) for stage in facts["stages"])
+        stages = _ending_in(mapping, [_stage(stage) for stage in facts["stages"]])
         sections = _section(facts["fixed"]), _section(facts["moving"])
         return Registration(mapping, *sections, stages, facts["agreeing"], tuple(facts["notes"]))
     except (KeyError, TypeError, ValueError) as error:
@@ -76,6 +76,14 @@ def _stage(facts: dict[str, Any]) -> StageResult:
     affine = facts.get("mapping")
     mapping = None if affine is None else Mapping(np.array(affine, np.float64).reshape(2, 3))
     return StageResult(**(facts | {"mapping": mapping}))
+
+
+def _ending_in(mapping: Mapping, stages: list[StageResult]) -> tuple[StageResult, ...]:
+    """Return the stages, the last that stands with the whole map."""
+    standing = [place for place, stage in enumerate(stages) if stage.accepted]
+    if standing:
+        stages[standing[-1]] = replace(stages[standing[-1]], mapping=mapping)
+    return tuple(stages)
 
 
 def _section(facts: dict[str, Any]) -> Section:

@@ -48,6 +48,7 @@ class PaneMarks(QObject):
         self._soon = QTimer(self, singleShot=True, interval=_SOON_MS)
         self._soon.timeout.connect(self._renew)
         session.panes.changed.connect(self._soon.start)
+        session.viewer.scene.camera.events.angles.connect(self._on_turned)
 
     def show(self, points: dict[Side, Points], *, marking: bool) -> None:
         """Show these layers' points, and let clicks mark more."""
@@ -62,6 +63,7 @@ class PaneMarks(QObject):
     def close(self) -> None:
         """Show nothing and hear nothing more."""
         self._session.panes.changed.disconnect(self._soon.start)
+        self._session.viewer.scene.camera.events.angles.disconnect(self._on_turned)
         self._soon.stop()
         self._points, self._marking = {}, False
         self._drop()
@@ -87,6 +89,9 @@ class PaneMarks(QObject):
             self._heard.add(viewer)
             viewer.mouse_drag_callbacks.append(self._on_pressed)
             viewer.layers.events.inserted.connect(self._on_inserted)
+
+    def _on_turned(self, _event: object = None) -> None:
+        self._soon.start()
 
     def _on_inserted(self, event: Any) -> None:
         """Bring the points on top again of a picture that is new in a pane."""
