@@ -197,8 +197,8 @@ class Unfamiliar:
         amounts = np.rint(unmix(seen.pixels[inner, inner], H_E) * _PER_OD).astype(np.int64)
         stains = np.moveaxis(amounts, -1, 0)
         energies = gradient_energies(seen.pixels[wider, wider])
-        parts = [tissue, *(s * tissue for s in (*stains, *stains**2, *energies))]
-        return _windows(np.stack([_cells(part) for part in parts], axis=-1))
+        layers = (tissue, *stains, *stains**2, *energies)
+        return _windows(np.stack([_cells(layer * tissue) for layer in layers], axis=-1))
 
 
 def _cells(values: NDArray[np.int64]) -> NDArray[np.int64]:
