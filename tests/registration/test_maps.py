@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_virtual_ihc.registration import affine as affine_map
-from napari_virtual_ihc.registration.blocks import correlations
+from napari_virtual_ihc.registration.blocks import correlations, spread_of
 from napari_virtual_ihc.registration.elastic import fit_field
 from napari_virtual_ihc.registration.mapping import Field, Mapping
 from napari_virtual_ihc.registration.refine import Pairs, fit_affine
@@ -83,7 +83,7 @@ def test_correlations_are_those_of_numpy():
     draw = np.random.default_rng(0)
     around = draw.random((1, 12, 12), np.float32)
     block = around[:, 3:9, 4:10] * 2 + 1
-    got = correlations(block, around)[0]
+    got = correlations(block, around, spread_of(around[0], 6)[None])[0]
     expected = np.corrcoef(block.ravel(), around[0, 1:7, 2:8].ravel())[0, 1]
     assert got[1, 2] == pytest.approx(expected, abs=1e-4)
     assert got[3, 4] == pytest.approx(1, abs=1e-5)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 _BLOCKS_UM = 4.0
+_STEPS = 4096
+"""Steps of grey in 1, so that its sums are exact whatever window they are taken in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,8 @@ class Deformation:
             known = seen.valid & self._inside(first - around, seen.valid.shape)
             grey = grey_of(seen.pixels, known, slide.background, self.mpp)
             inner = slice(GREY_REACH, -GREY_REACH)
-            return grey[inner, inner], known[inner, inner]
+            exact = (np.rint(grey * _STEPS) / _STEPS).astype(np.float32)
+            return exact[inner, inner], known[inner, inner]
 
         def carried(places: Values) -> Values:
             """Take places in px of the first node through the map, its affine part taken off."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from napari_virtual_ihc.registration.blocks import Surfaces, correlations
+from napari_virtual_ihc.registration.blocks import Surfaces, correlations, spread_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,8 +116,10 @@ def matched(fixed: Grey, moving: Grey) -> Match:
     core = fixed[REACH:-REACH, REACH:-REACH]
     blocks = sliding_window_view(core, (BLOCK, BLOCK))[::STEP, ::STEP]
     around = sliding_window_view(moving, (BLOCK + 2 * REACH,) * 2)[::STEP, ::STEP]
+    spreads = sliding_window_view(spread_of(moving, BLOCK), (2 * REACH + 1,) * 2)[::STEP, ::STEP]
     shape = blocks.shape[:2]
-    scores = np.concatenate([correlations(*row) for row in zip(blocks, around, strict=True)])
+    rows = zip(blocks, around, spreads, strict=True)
+    scores = np.concatenate([correlations(*row) for row in rows])
     still = np.zeros((len(scores), 2))
     shift, score = Surfaces(still, scores, still.astype(np.intp)).best(still, _PULL)
     clear = (score >= _LEAST_SCORE) & (score - _elsewhere(scores, shift) >= _LEAST_LEAD)

@@ -95,11 +95,13 @@ def match_blocks(
     if min(fixed.shape) < block:
         return Surfaces(np.zeros((0, 2)), np.zeros((0, span, span), np.float32), _no_seats())
     windows = sliding_window_view(fixed, (block, block))[::step, ::step]
-    around = sliding_window_view(np.pad(moving, reach), (block + 2 * reach,) * 2)[::step, ::step]
+    wide = np.pad(moving, reach)
+    around = sliding_window_view(wide, (block + 2 * reach,) * 2)[::step, ::step]
+    spreads = sliding_window_view(spread_of(wide, block), (span, span))[::step, ::step]
     enough = _share(tissue, block, step) > _LEAST_TISSUE
     seats = np.argwhere(enough & (_share(usable, block, step) > _LEAST_KNOWN))
     scores = [
-        correlations(windows[tuple(part.T)], around[tuple(part.T)])
+        correlations(windows[tuple(part.T)], around[tuple(part.T)], spreads[tuple(part.T)])
         for part in np.array_split(seats, max(-(-len(seats) // _BATCH), 1))
     ]
     centres = (seats * step + block / 2).astype(np.float64)
@@ -120,10 +122,19 @@ def _share(mask: NDArray[np.bool_], block: int, step: int) -> NDArray[np.float64
     return share
 
 
-def correlations(blocks: NDArray[np.float32], around: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the correlation of each block (n, b, b) at every place in (n, s, s).
+def correlations(
+    blocks: NDArray[np.float32], around: NDArray[np.float32], spreads: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the correlation of each block at every place around it, 0 where either is flat.
 
-    The result is (n, s − b + 1, s − b + 1), 0 where either side is flat.
+    Parameters
+    ----------
+    blocks
+        (n, b, b).
+    around
+        (n, s, s).
+    spreads
+        `spread_of` every place of ``around``, (n, s − b + 1, s − b + 1), the shape of the result.
     """
     block, size = blocks.shape[1], around.shape[1]
     places = size - block + 1
@@ -131,18 +142,23 @@ def correlations(blocks: NDArray[np.float32], around: NDArray[np.float32]) -> ND
     spread = np.sqrt((centred**2).sum(axis=(1, 2)))[:, None, None]
     spectra = fft.rfft2(around) * np.conj(fft.rfft2(centred, (size, size)))
     both = fft.irfft2(spectra, (size, size))[:, :places, :places]
-    var = _box(around.astype(np.float64) ** 2, block) - _box(around, block) ** 2 / block**2
     least = block * _FLAT
-    below = np.maximum(spread, least) * np.maximum(np.sqrt(np.maximum(var, 0)), least)
+    below = np.maximum(spread, least) * np.maximum(spreads, least)
     result: NDArray[np.float32] = (both / below).astype(np.float32)
     return result
 
 
+def spread_of(values: NDArray[np.float32], block: int) -> NDArray[np.float64]:
+    """Return the root of the summed squares about the mean of every block of (h, w)."""
+    square = _box(values.astype(np.float64) ** 2, block) - _box(values, block) ** 2 / block**2
+    return np.asarray(np.sqrt(np.maximum(square, 0)), np.float64)
+
+
 def _box(values: NDArray[np.floating], block: int) -> NDArray[np.float64]:
-    total = np.pad(values.cumsum(1, dtype=np.float64).cumsum(2), ((0, 0), (1, 0), (1, 0)))
+    total = np.pad(values.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
     sums: NDArray[np.float64] = (
-        total[:, block:, block:] - total[:, block:, :-block]
-        - total[:, :-block, block:] + total[:, :-block, :-block]
+        total[block:, block:] - total[block:, :-block]
+        - total[:-block, block:] + total[:-block, :-block]
     )  # fmt: skip
     return sums
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +43,7 @@ class View:
     tissue: NDArray[np.bool_]
     known: NDArray[np.bool_]
     mpp: float
+    _levels: dict[float, View] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,9 +52,14 @@ class View:
 
     def coarser(self, mpp: float) -> View:
         """Return the view at a scale of at least its own, smoothed to what that grid can hold."""
-        step = mpp / self.mpp
-        if step <= 1:
+        if mpp <= self.mpp:
             return self
+        if mpp not in self._levels:
+            self._levels[mpp] = self._sampled(mpp)
+        return self._levels[mpp]
+
+    def _sampled(self, mpp: float) -> View:
+        step = mpp / self.mpp
         shape = tuple(max(round(side / step), 1) for side in self.shape)
         centres = np.meshgrid(*((np.arange(n) + 0.5) * step - 0.5 for n in shape), indexing="ij")
         sigma = 0.5 * np.sqrt(step**2 - 1)
