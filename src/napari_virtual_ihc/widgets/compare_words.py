@@ -21,6 +21,8 @@ STATISTICS = {
     "lower": "lower limit", "upper": "upper limit", "dice": "Dice of area", "kappa": "weighted κ",
 }  # fmt: skip
 _TABLE = '<table width="100%" cellspacing="0" cellpadding="2">'
+_TO = "\u2060…\u2060"
+"""Between the ends of an interval, which stay on one line."""
 _FEWEST = 3
 _UM2_PER_MM2 = 1e6
 
@@ -100,7 +102,7 @@ def interval(estimate: Estimate | None) -> str:
     if not math.isfinite(estimate.low):
         return _short(estimate.value)
     low, high = _short(estimate.low), _short(estimate.high)
-    return f"{_short(estimate.value)}<br><small>{low}…{high}</small>"
+    return f"{_short(estimate.value)}<br><small>{low}{_TO}{high}</small>"
 
 
 def _inline(estimate: Estimate) -> str:
