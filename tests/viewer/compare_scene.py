@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
 
 SIDE, RADIUS = 1024, 8
+UNCHANGED = 2
+"""The fake model's colour with which it gives back what it gets."""
 SHIFTED = 512
 """The real slide is shifted by 50 µm from this column on, px."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from compare_scene import he_slide, registered
+from compare_scene import UNCHANGED, he_slide, registered
 from PIL import Image
 from qtpy.QtCore import QPointF
 from test_viewer_compare_maps import docked
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.translate import TranslateController
 
     Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]
-
-UNCHANGED = 2
-"""The fake model's colour with which it gives back what it gets."""
 
 
 @pytest.fixture
@@ -72,7 +69,7 @@ def test_the_slide_is_measured_where_it_is_comparable(
     assert state.error == ""
     answer = state.answer
     assert answer is not None
-    assert 0.6 < answer.tally.comparable < 0.8
+    assert 0.5 < answer.tally.comparable < 0.7
     sides = totals(answer.tally)["dab_area"]
     assert sides["virtual"] == pytest.approx(sides["real"], abs=1)
     assert sides["real"] > 3

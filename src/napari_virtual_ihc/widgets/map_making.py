@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_virtual_ihc.comparison.deformation import DEFORMATION_MAPS
 from napari_virtual_ihc.comparison.patch_encoder import (
     FEATURES,
     encoder_layout,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_virtual_ihc.comparison.gate import SlidePair
+    from napari_virtual_ihc.comparison.windows import Layout
     from napari_virtual_ihc.tiles.awaited import AwaitedTiles
     from napari_virtual_ihc.tiles.grid import TileGrid
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure, TileProducer
@@ -48,11 +50,18 @@ def make_map(sides: Sides, name: str, between: str, _progress: object) -> MadeMa
     plain = HeatmapProducer(pair, name) if name != FEATURES else _by_features(pair, virtual)
     pair = plain.pair
     producer = plain if tiles is None else VirtualMap(plain, tiles)
-    told = plain.info.told(pair.layout)
-    words = f"{plain.info.formula}; window {pair.layout.window_um:g} µm"
+    words = f"{plain.info.formula}; {_grain(name, pair.layout)}"
     provenance = {"compared": [pair.fixed.fingerprint, pair.moving.fingerprint]}
     scale = replace(plain.info, formula=words)
+    told = f"{scale.title}{'' if scale.classes else f' ({scale.unit})'}: {words}"
     return MadeMap(producer, HeatInfo(scale, sides.he.fingerprint, provenance), told)
+
+
+def _grain(name: str, layout: Layout) -> str:
+    """Return how much tissue a value is of, in words."""
+    if name in DEFORMATION_MAPS:
+        return f"a value every {layout.cell_um:g} µm"
+    return f"window {layout.window_um:g} µm"
 
 
 def _by_features(pair: SlidePair, virtual: VirtualSide | None) -> HeatmapProducer:

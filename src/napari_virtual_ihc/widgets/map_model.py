@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 from napari_virtual_ihc.comparison.comparability import COMPARABILITY
+from napari_virtual_ihc.comparison.deformation import DEFORMATION_MAPS
 from napari_virtual_ihc.comparison.evidence import DAB_DIFFERENCE
 from napari_virtual_ihc.comparison.patch_encoder import FEATURES
-from napari_virtual_ihc.comparison.producer import HEATMAPS, MAP_NAMES
+from napari_virtual_ihc.comparison.producer import HEATMAPS, REGISTERED_MAP_NAMES
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.views import MapInfo
@@ -30,7 +31,7 @@ class MapState:
     Attributes
     ----------
     name
-        One of `MAP_NAMES`, ``features``, or ``off``.
+        One of `REGISTERED_MAP_NAMES`, ``features``, or ``off``.
     between
         ``he`` or ``virtual``: what is compared with the real IHC.
     formula
@@ -48,18 +49,25 @@ class MapState:
 
 
 def info_of(name: str) -> MapInfo:
-    """Return what a map of `MAP_NAMES` shows."""
-    return COMPARABILITY if name == COMPARABILITY.name else HEATMAPS[name].info
+    """Return what a map of `REGISTERED_MAP_NAMES` shows."""
+    if name == COMPARABILITY.name:
+        return COMPARABILITY
+    return (HEATMAPS | DEFORMATION_MAPS)[name].info
 
 
 def titles() -> list[tuple[str, str]]:
     """Return names and titles to choose from, comparability first after ``off``."""
-    named = ((name, info_of(name).title) for name in MAP_NAMES)
+    named = ((name, info_of(name).title) for name in REGISTERED_MAP_NAMES)
     return [(OFF, "none"), *named, (FEATURES, "Feature similarity, by the model's encoder")]
 
 
 def between_of(state: MapState) -> str:
-    """Return what the map is made between; stain differences need both to be IHC."""
+    """Return what the map is made between.
+
+    Stain differences need both to be IHC; a registration is of the H&E.
+    """
+    if state.name in DEFORMATION_MAPS:
+        return HE
     return VIRTUAL if state.name == DAB_DIFFERENCE.info.name else state.between
 
 
