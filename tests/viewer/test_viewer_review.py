@@ -14,6 +14,7 @@ from viewer_fakes import FakeLibrary, FakePrepare, painted_slide
 from napari_virtual_ihc.comparison.geojson import Polygon, ReviewRegion
 from napari_virtual_ihc.widgets.bookmarks import go_to, present_view, step, title
 from napari_virtual_ihc.widgets.camera import look_at, set_turn, turn_of, view_centre
+from napari_virtual_ihc.widgets.compare import CompareController
 from napari_virtual_ihc.widgets.dock import Dock
 from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
@@ -87,6 +88,9 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     assert wait_until_settled(session, 60)
     assert not seen_virtual(session)
     assert not translate.view.isVisible()
+    late = Dock(window, [CompareController])
+    window.window.add_dock_widget(late, name="Compare", area="right")
+    assert late.pages[0].view.isHidden()
     assert review.state.regions == ("what is in view", "hot spot")
     review.view.region.setCurrentIndex(1)
     review.view.region.activated.emit(1)

@@ -38,7 +38,7 @@ class Blind(QObject):
         self._session.mixing.stop()
         self._session.panes.changed.connect(self._watch)
         self._watch()
-        self._session.blinded.emit(True)
+        self._session.set_blind(True)
 
     def end(self) -> None:
         """Show again what was hidden."""
@@ -54,7 +54,7 @@ class Blind(QObject):
         for layer in list(self._hidden):
             layer.visible = True
         self._hidden.clear()
-        self._session.blinded.emit(False)
+        self._session.set_blind(False)
 
     def _watch(self) -> None:
         """Watch every canvas there is."""

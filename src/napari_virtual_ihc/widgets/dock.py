@@ -87,6 +87,8 @@ class Dock(QWidget):
             layout.addWidget(self._chooser())
         layout.addWidget(self.stack)
         session.blinded.connect(self._on_blinded)
+        if session.blind:
+            self._on_blinded(True)
         self.destroyed.connect(partial(_close_pages, self._pages))
 
     @property

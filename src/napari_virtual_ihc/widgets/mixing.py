@@ -67,7 +67,7 @@ class Mixing(QObject):
     def pair(self) -> tuple[Image, Image] | None:
         """The two layers; None where there is no second one, or one of them is gone."""
         found = [] if self._pair is None else [one() for one in self._pair]
-        layers = images(self._known.viewer)
+        layers = self._images()
         first, second = found or (None, None)
         return (first, second) if first in layers and second in layers else None
 
@@ -151,13 +151,19 @@ class Mixing(QObject):
             raise RuntimeError("The session of this window is gone.")
         return session
 
+    def _images(self) -> list[Image]:
+        """Return what lies on the H&E: every picture but a scan that is shown registered too."""
+        session = self._known
+        scan = None if session.aligned is None else session.aligned.moving.layer()
+        return [layer for layer in images(session.viewer) if layer is not scan]
+
     def _base(self) -> Image | None:
         chosen = self._known.chosen
         return None if chosen is None else chosen.layer()
 
     def _choose_pair(self) -> bool:
         """Take the H&E and what is first to be seen beside it; tell whether there is any."""
-        base, layers = self._base(), images(self._known.viewer)
+        base, layers = self._base(), self._images()
         other = next_to_see(layers, [base], base)
         if base is None or other is None or other is base:
             return False
@@ -211,13 +217,13 @@ class Mixing(QObject):
         self._opacity.clear()
 
     def _offer(self) -> None:
-        layers = images(self._known.viewer)
+        layers = self._images()
         if self.pair is not None and self.way is not None:
             places = [layers.index(layer) for layer in self.pair]
             self.head.offer([str(layer.name) for layer in layers], places, self.way)
 
     def _on_pair_wanted(self, first: int, second: int) -> None:
-        layers = images(self._known.viewer)
+        layers = self._images()
         self.set_pair(layers[first], layers[second])
 
     def _on_resized(self, _event: object = None) -> None:

@@ -52,7 +52,6 @@ class Panes(QObject):
         self._panes: list[Pane] = []
         self._solo = Solo(session.viewer)
         self._own: weakref.ref[Image] | None = None
-        self._blind = False
         self._following = Following(session.viewer, self._panes)
         self.head = PaneHead(closable=False)
         self.head.hide()
@@ -61,7 +60,7 @@ class Panes(QObject):
         session.camera_moved.connect(self._following.main_moved)
         session.tiles_changed.connect(self._on_tiles_changed)
         session.slides_changed.connect(self._show_slides)
-        session.blinded.connect(self._on_blinded)
+        session.blinded.connect(self._offer)
         session.aligned_changed.connect(self._on_aligned)
         session.layer_connected.connect(self._on_connected)
         session.viewer.layers.events.inserted.connect(self._on_inserted)
@@ -190,7 +189,9 @@ class Panes(QObject):
 
     def _offer(self, _event: object = None) -> None:
         layers = self._images()
-        names = [f"{layer.name}{HIDDEN * (self._blind and secret(layer))}" for layer in layers]
+        names = [
+            f"{layer.name}{HIDDEN * (self._known.blind and secret(layer))}" for layer in layers
+        ]
         own = self.own()
         self.head.offer([ALL_LAYERS, *names], layers.index(own) + 1 if own in layers else 0)
         for pane in self._panes:
@@ -219,10 +220,6 @@ class Panes(QObject):
             self._panes.remove(pane)
             self._panes.append(pane)
             self.arrange(len(self._panes))
-
-    def _on_blinded(self, on: bool) -> None:
-        self._blind = on
-        self._offer()
 
     def _on_tiles_changed(self) -> None:
         for pane in self._panes:

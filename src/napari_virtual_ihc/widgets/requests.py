@@ -19,6 +19,14 @@ class Requests(QObject):
     blinded = Signal(bool)
     """Virtual pixels must not be seen from now on, or may be seen again."""
 
+    blind = False
+    """Whether virtual pixels must not be seen now; see :attr:`blinded`."""
+
+    def set_blind(self, on: bool) -> None:
+        """Let virtual pixels not be seen from now on, or be seen again."""
+        self.blind = on
+        self.blinded.emit(on)
+
     def ask_for_live(self) -> None:
         """Tell the page that the user wants live translation switched."""
         self.live_toggled.emit()
