@@ -42,12 +42,16 @@ class SlidePair:
         Stains of ``fixed``.
     layout
         How maps lie on them.
+    he
+        H&E of a virtual ``fixed``: tears and folds are told by it, since that looks far around
+        and virtual pixels are dear.
     """
 
     fixed: Slide
     moving: Slide
     fixed_kind: Kind
     layout: Layout
+    he: Slide | None = None
 
     def view(self, row: int, column: int, rows: int, columns: int) -> PairView:
         """Return the window that some cells of a map need."""
@@ -72,7 +76,9 @@ class SlidePair:
         found = self.registration
         if found is None:
             return None
-        return Deformation(found.mapping, self.fixed, self.moving, self.layout, rows, columns)
+        return Deformation(
+            found.mapping, self.he or self.fixed, self.moving, self.layout, rows, columns
+        )
 
 
 @dataclass(frozen=True)

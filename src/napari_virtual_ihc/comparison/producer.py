@@ -78,6 +78,7 @@ class HeatmapProducer:
             _ALGORITHM, self.info.name, pair.fixed.fingerprint, pair.moving.fingerprint,
             pair.fixed.require_mpp(), pair.moving.require_mpp(), pair.fixed_kind,
             [layout.mpp, layout.cell, layout.radius, layout.reach],
+            None if pair.he is None else pair.he.fingerprint,
             *([self._map.key, tile] if self._map is not None and self._map.key else []),
         )  # fmt: skip
 

@@ -68,7 +68,8 @@ class Sides:
     def virtual_pair(self, tiles: AwaitedTiles) -> SlidePair:
         """Return virtual and real IHC; ``tiles`` are those of the virtual side."""
         virtual = produced_slide(tiles, self.he.background)
-        return SlidePair(virtual, self.real, "ihc", layout_for(virtual, self.real))
+        layout = layout_for(virtual, self.real)
+        return SlidePair(virtual, self.real, "ihc", layout, self.he)
 
 
 class SidesWatch(QObject):
