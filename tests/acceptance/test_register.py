@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_virtual_ihc.cli.app import run
+from napari_virtual_ihc.registration.affine import fit
+from napari_virtual_ihc.registration.landmarks import read_landmarks
 from napari_virtual_ihc.registration.store import load
 
 if TYPE_CHECKING:
@@ -47,3 +49,22 @@ def test_a_missing_scale_is_one_sentence(
         "virtual-ihc: CD31.jpg does not state its scale; give its µm/px."
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_matrix_made_elsewhere_is_measured_with_landmarks(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, mpp = shared_data / "landmarks_lung_lesion3", "3.48"
+    csv = [folder / f"{name}_landmarks.csv" for name in ("He", "CD31")]
+    he, ihc = (read_landmarks(path) * float(mpp) for path in csv)
+    (tmp_path / "m.json").write_text(json.dumps({"affine": fit(he, ihc).tolist()}))
+    words = ["register", str(folder / "He.jpg"), str(folder / "CD31.jpg"), str(tmp_path / "out")]
+    words += ["--mpp-fixed", mpp, "--mpp-moving", mpp, "--json", "--landmarks", *map(str, csv)]
+    assert run([*words, "--import", str(tmp_path / "m.json")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["rtre_median"] == pytest.approx(ORACLES["CD31"], abs=1e-4)
+    assert told["accepted_stage"] == "given"
+    assert load(tmp_path / "out").agreeing == told["squares_agreeing"] > 0.6
+    (tmp_path / "m.json").write_text("[[1, 2, 3], [2, 4, 6]]")
+    assert run([*words, "--import", str(tmp_path / "m.json")]) == 1
+    assert "m.json maps the plane onto a line" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from napari_virtual_ihc.registration import affine as affine_map
 from napari_virtual_ihc.registration.blocks import correlations, spread_of
 from napari_virtual_ihc.registration.elastic import fit_field
+from napari_virtual_ihc.registration.gates import folds
 from napari_virtual_ihc.registration.mapping import Field, Mapping
 from napari_virtual_ihc.registration.refine import Pairs, fit_affine
 
@@ -87,3 +88,13 @@ def test_correlations_are_those_of_numpy():
     expected = np.corrcoef(block.ravel(), around[0, 1:7, 2:8].ravel())[0, 1]
     assert got[1, 2] == pytest.approx(expected, abs=1e-4)
     assert got[3, 4] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_field_folds_where_one_node_passes_its_neighbour():
+    values = np.zeros((5, 5, 2))
+    values[2, 2, 1] = 90.0
+    close = Mapping(affine_map.identity(), Field(values, (0.0, 0.0), (100.0, 100.0)))
+    passed = Mapping(affine_map.identity(), Field(values * 1.3, (0.0, 0.0), (100.0, 100.0)))
+    mirrored = Mapping(np.array([[1.0, 0, 0], [0, -1, 0]]), passed.field)
+    assert [folds(mapping) for mapping in (close, passed, mirrored)] == [False, True, True]
+    assert not folds(Mapping(affine_map.identity()))

@@ -6,7 +6,13 @@ from scenes import BLUE, MPP, section, slide_of
 
 from napari_virtual_ihc.errors import RegistrationError, VirtualIhcError
 from napari_virtual_ihc.registration import affine as affine_map
-from napari_virtual_ihc.registration.imports import given, read_affine, read_field
+from napari_virtual_ihc.registration.imports import (
+    given,
+    measured,
+    read_affine,
+    read_field,
+    read_map,
+)
 from napari_virtual_ihc.registration.mapping import Field, Mapping
 from napari_virtual_ihc.registration.store import load, save
 from napari_virtual_ihc.registration.warp import warp
@@ -127,3 +133,28 @@ def test_fields_of_other_programs_are_read(slide, tmp_path):
     (tmp_path / "f.mha").write_bytes(head.encode() + values.tobytes()[:-4])
     with pytest.raises(RegistrationError, match=r"f\.mha"):
         read_field(tmp_path / "f.mha", slide)
+
+
+def test_a_matrix_and_a_field_are_told_apart_and_joined(slide, tmp_path):
+    matrix, values = np.array([[1.0, 0, 7], [0, 1, 9]]), np.full((3, 3, 2), 2.0)
+    np.save(tmp_path / "m.npy", matrix)
+    np.save(tmp_path / "f.npy", values)
+    point = np.array([[300.0, 400.0]])
+    paths = [tmp_path / "f.npy", tmp_path / "m.npy"]
+    for given_paths, expected in ((paths, (309, 411)), (paths[1:], (307, 409))):
+        np.testing.assert_allclose(read_map(given_paths, slide).apply(point), [expected])
+    for wrong in ([], [paths[0], paths[0]], [tmp_path / "m.txt"]):
+        with pytest.raises(RegistrationError):
+            read_map(wrong, slide)
+
+
+def test_a_map_made_elsewhere_is_measured_and_kept(slide):
+    right = measured(Mapping(affine_map.identity()), slide, slide)
+    assert right.stage == "given"
+    assert right.agreeing == 1
+    folded = Field(np.zeros((5, 5, 2)), (0.0, 0.0), (600.0, 600.0))
+    folded.values[:, 2, 1] = 900.0
+    wrong = measured(Mapping(np.array([[1.0, 0, 700], [0, 1, 0]]), folded), slide, slide)
+    assert wrong.agreeing < 0.28
+    assert any("look at it" in note for note in wrong.notes)
+    assert any("folds" in note for note in wrong.notes)

@@ -41,9 +41,20 @@ def register(
         tuple[Path, Path] | None,
         typer.Option(help="CSV of each slide (X, Y in px): pairs the map is to meet."),
     ] = None,
+    imported: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--import",
+            help="A map made elsewhere, fixed µm to moving µm, instead of a search: a matrix "
+            "(.npy, .json), a displacement field (.mha, .npy), or one of each.",
+        ),
+    ] = None,
+    import_order: Annotated[
+        str, typer.Option(help="Which coordinate comes first in that matrix: yx or xy.")
+    ] = "yx",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Register two sections and say how well they fit."""
+    """Register two sections, or take a map made elsewhere, and say how well they fit."""
     from napari_virtual_ihc.registration.landmarks import landmark_error, read_landmarks
     from napari_virtual_ihc.registration.store import save
     from napari_virtual_ihc.slides.open import open_slide
@@ -54,8 +65,11 @@ def register(
     pairs = None if landmarks_fit is None else [read_landmarks(path) for path in landmarks_fit]
     started = time.monotonic()
     slides = open_slide(fixed, mpp_fixed), open_slide(moving, mpp_moving)
-    with progress("Poses") as bar:
-        found, left_out = _found(slides, pairs, bar)
+    if imported:
+        found, left_out = _given(slides, imported, import_order, pairs)
+    else:
+        with progress("Poses") as bar:
+            found, left_out = _found(slides, pairs, bar)
     save(found, out)
     seconds = time.monotonic() - started
     for note in found.notes:
@@ -79,6 +93,16 @@ def _found(
             raise
         say(f"{error} The pairs alone give the map.")
         return _by_pairs(laid_centred(*slides), slides, pairs, "affine")
+    return (found, {}) if pairs is None else _by_pairs(found, slides, pairs, "correct")
+
+
+def _given(
+    slides: tuple[Slide, Slide], paths: list[Path], order: str, pairs: list[Points] | None
+) -> tuple[Registration, dict[str, float | None]]:
+    """Return a map made elsewhere, corrected by pairs if there are any."""
+    from napari_virtual_ihc.registration.imports import measured, read_map
+
+    found = measured(read_map(paths, slides[0], order=order), *slides)
     return (found, {}) if pairs is None else _by_pairs(found, slides, pairs, "correct")
 
 

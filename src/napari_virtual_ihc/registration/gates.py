@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration.affine import shape_of
 from napari_virtual_ihc.stains.identity import stain_kind
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_virtual_ihc.registration.affine import Affine
     from napari_virtual_ihc.registration.evidence import Evidence
+    from napari_virtual_ihc.registration.mapping import Mapping
     from napari_virtual_ihc.registration.view import View
     from napari_virtual_ihc.slides.slide import Slide
 
@@ -78,6 +78,19 @@ def remarks(moving: Slide, affine: Affine) -> tuple[str, ...]:
     return tuple(said)
 
 
-def folds(jacobian: NDArray[np.float64]) -> bool:
-    """Return whether a field folds: a change of area of 0 or less anywhere."""
-    return bool((jacobian <= 0).any())
+def folds(mapping: Mapping) -> bool:
+    """Return whether a field folds: a change of area of 0 or less in a corner of any of its cells.
+
+    Within a cell, between four nodes, the field is bilinear and so bends least and most there.
+    """
+    field = mapping.field
+    if field is None:
+        return False
+    low = field.nodes()[:-1, :-1]
+    step = min(field.spacing) / 32
+    places = [
+        low + np.array([y, x]) * np.array(field.spacing)
+        for y in (1 / 16, 15 / 16)
+        for x in (1 / 16, 15 / 16)
+    ]
+    return bool((mapping.jacobian(np.stack(places), step) <= 0).any())

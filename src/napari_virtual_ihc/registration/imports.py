@@ -1,4 +1,7 @@
-"""Maps made elsewhere: affine matrices (npy, JSON) and displacement fields (npy, mha)."""
+"""Maps made elsewhere: affine matrices (npy, JSON) and displacement fields (npy, mha).
+
+All in µm of slides whose corner is 0: moving = affine(fixed) + field(fixed).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ import numpy as np
 
 from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration.affine import identity
+from napari_virtual_ihc.registration.gates import LEAST_AGREEING, folds, remarks
+from napari_virtual_ihc.registration.judge import Judge
 from napari_virtual_ihc.registration.mapping import Field, Mapping
-from napari_virtual_ihc.registration.registration import Registration, Section
+from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,6 +36,52 @@ def given(mapping: Mapping, fixed: Slide, moving: Slide) -> Registration:
     """Return a registration by a map that was made elsewhere; how good it is is not known."""
     notes = ("This registration was made elsewhere; its quality was not measured.",)
     return Registration(mapping, Section.of(fixed), Section.of(moving), notes=notes)
+
+
+def measured(mapping: Mapping, fixed: Slide, moving: Slide) -> Registration:
+    """Return a registration by a map made elsewhere, and how many squares of tissue agree with it.
+
+    It is kept however few they are: whoever gives a map decides. The notes say so.
+    """
+    judge = Judge(fixed, moving)
+    before, after = (judge.likeness(one) for one in (Mapping(identity()), mapping))
+    agreeing = judge.agreeing(mapping)
+    notes = [f"This registration was made elsewhere; {100 * agreeing:.0f} % of squares agree."]
+    if agreeing < LEAST_AGREEING:
+        notes.append(f"Own fits need {100 * LEAST_AGREEING:.0f} %: look at it before you trust it.")
+    if folds(mapping):
+        notes.append("Its field folds the section somewhere; tissue is not comparable there.")
+    stage = StageResult("given", before, after, True, "It was made elsewhere.", mapping)
+    sections = Section.of(fixed), Section.of(moving)
+    return Registration(
+        mapping, *sections, (stage,), agreeing, (*notes, *remarks(moving, mapping.affine))
+    )
+
+
+def read_map(paths: Sequence[Path], fixed: Slide, *, order: str = "yx") -> Mapping:
+    """Read an affine matrix, a displacement field, or one of each.
+
+    Parameters
+    ----------
+    paths
+        Matrices as `read_affine` reads them, fields as `read_field` does.
+    fixed
+        The fixed slide.
+    order
+        Which coordinate comes first in the matrix.
+
+    Raises
+    ------
+    RegistrationError
+        Where there is more than one of either, or a file is neither.
+    """
+    fields = [path for path in paths if _is_field(path)]
+    matrices = [path for path in paths if path not in fields]
+    if not paths or len(fields) > 1 or len(matrices) > 1:
+        names = ", ".join(path.name for path in paths)
+        raise RegistrationError(f"Give one matrix, one field or one of each, not: {names}.")
+    affine = read_affine(matrices[0], order=order) if matrices else identity()
+    return read_field(fields[0], fixed, affine) if fields else Mapping(affine)
 
 
 def read_affine(path: Path, *, order: str = "yx") -> Affine:
@@ -84,6 +136,19 @@ def read_field(path: Path, fixed: Slide, affine: Affine | None = None) -> Mappin
     if not np.isfinite(field.values).all():
         raise RegistrationError(f"{path.name} holds displacements that are no finite numbers.")
     return Mapping(identity() if affine is None else affine, field)
+
+
+def _is_field(path: Path) -> bool:
+    """Return whether a file is a field by its ending or, for npy, by its number of axes."""
+    suffix = path.suffix.lower()
+    if suffix not in (".json", ".npy", ".mha"):
+        raise RegistrationError(f"{path.name} is no .npy, .json or .mha file.")
+    if suffix != ".npy":
+        return suffix == ".mha"
+    try:
+        return bool(np.load(path, mmap_mode="r").ndim == 3)
+    except (OSError, ValueError) as error:
+        raise RegistrationError(f"{path.name} cannot be read as numbers: {error}.") from error
 
 
 def _matrix(path: Path) -> NDArray[np.float64]:

@@ -128,7 +128,7 @@ def _meeting(pairs: Landmarks, start: Mapping, size_um: tuple[float, float]) -> 
     """Return ``start`` with a field on top, so that every pair is met."""
     for reach in _REACHES:
         mapping = _reaching(pairs, start, size_um, reach)
-        if not _folds(mapping):
+        if not folds(mapping):
             return mapping
     worst = int(np.nanargmax(left_out_errors(pairs, "correct", start))) + 1
     raise RegistrationError(
@@ -168,11 +168,6 @@ def _spread(places: Points, wanted: Points, reach: float = _REACHES[0]) -> Displ
         return spread
 
     return displacement
-
-
-def _folds(mapping: Mapping) -> bool:
-    field = mapping.field
-    return field is not None and folds(mapping.jacobian(field.nodes(), min(field.spacing) / 8))
 
 
 def _require_apart(pairs: Landmarks) -> None:

@@ -149,15 +149,8 @@ def _elastic_stage(fixed: View, moving: View, best: Candidate) -> tuple[Mapping,
         why = "It does not help squares it was not fitted to; the affine map stands."
         return affine, StageResult("elastic", before, after, False, why)
     mapping = refine_elastic(fixed, moving, best.affine, _ELASTIC)
-    if _folds(mapping):
+    if gates.folds(mapping):
         why = "Its field would fold the section; the affine map stands."
         return affine, StageResult("elastic", before, after, False, why)
     why = "It helps squares it was not fitted to and folds nowhere."
     return mapping, StageResult("elastic", before, after, True, why, mapping)
-
-
-def _folds(mapping: Mapping) -> bool:
-    if mapping.field is None:
-        return False
-    spacing = mapping.field.spacing
-    return gates.folds(mapping.jacobian(mapping.field.nodes(), min(spacing) / 8))
