@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comparison_scenes import slide_of
+from comparison_scenes import Picture, slide_of
 from scipy import ndimage
 
 from napari_virtual_ihc.comparison.comparability import Verdict, coloured, comparability
 from napari_virtual_ihc.comparison.gate import ComparableTissue, SlidePair, layout_for
 from napari_virtual_ihc.comparison.producer import MAP_NAMES, HeatmapProducer
 from napari_virtual_ihc.errors import Cancelled
+from napari_virtual_ihc.registration.mapping import Mapping
+from napari_virtual_ihc.registration.registration import Registration, Section
+from napari_virtual_ihc.registration.warp import warp
+from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.tiles.producer import TileAddress
 
 
@@ -66,3 +70,31 @@ def test_the_gate_is_the_map_pixel_by_pixel(pair: SlidePair) -> None:
     rows = np.floor((np.arange(300) - 2.5) * 0.5 / 16).astype(int)
     cols = np.floor((np.arange(200) + 50.5) * 0.5 / 16).astype(int)
     assert np.array_equal(inside[3:], verdicts[np.ix_(rows[3:], cols)])
+
+
+class Watched(Picture):
+    """Remembers how far it was read."""
+
+    def __init__(self, rgb: np.ndarray) -> None:
+        super().__init__(rgb)
+        self.bottom = 0
+
+    def read(self, level: int, y: int, x: int, h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
+        self.bottom = max(self.bottom, y + h)
+        return super().read(level, y, x, h, w)
+
+
+def test_far_virtual_pixels_are_not_read_where_the_he_tells_of_tears() -> None:
+    source = Watched(picture(1))
+    virtual = Slide("virtual", source, 1.0, trusted=True)
+    he, ihc = slide_of(picture(1), 1.0), slide_of(picture(2), 1.0)
+    sections = Section.of(he), Section.of(ihc)
+    real = warp(Registration(Mapping(np.eye(2, 3)), *sections), ihc)
+    virtual.background, virtual.fingerprint  # noqa: B018 read beforehand
+    reach = {}
+    for judge in (he, None):
+        pair = SlidePair(virtual, real, "ihc", layout_for(virtual, real), judge)
+        source.bottom = 0
+        comparability(pair.view(0, 0, 4, 4))
+        reach[judge] = source.bottom
+    assert reach[he] < 200 < reach[None]
