@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QFileDialog, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.widgets.look import RED, message_label, row, show_message, tool_button
@@ -48,11 +56,13 @@ class PairsRow(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(10)
         self.activity = QLabel()
+        self.activity.setWordWrap(True)
+        self.activity.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.cancel = tool_button("✕", "Stop this; the same folder goes on later")
         self.error, self.told = message_label(RED), message_label("")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for item in (self.cut, self.bar, row(self.activity, 1, self.cancel), self.error, self.told):
+        for item in (self.cut, self.bar, row(self.activity, self.cancel), self.error, self.told):
             layout.addWidget(item)
         self.cut.clicked.connect(self._on_clicked)
         self.cancel.clicked.connect(self.cancel_requested)
