@@ -3,6 +3,7 @@
 ``--landmarks FOLDER`` measures every ``He``/``HE`` picture of it against the others that have
 landmarks, as they are and turned, mirrored and halved; phantom pairs (the next section, its field
 known) are turned and mirrored at random; impossible pairs are blank slides and other phantoms.
+Phantoms are drawn at 1 µm/px, 2 mm a side, and registered at 4 µm/px. Each pair is told on stderr.
 
 Run as ``python benchmarks/registration.py --json`` from a checkout.
 """
@@ -12,8 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +26,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from napari_virtual_ihc.errors import RegistrationError
+from napari_virtual_ihc.errors import MissingScaleError, RegistrationError
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.registration import affine as affine_map
 from napari_virtual_ihc.registration.landmarks import landmark_error, read_landmarks
@@ -30,6 +35,8 @@ from napari_virtual_ihc.slides.open import open_slide
 from napari_virtual_ihc.slides.phantom import Phantom
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.slide import Slide
@@ -126,6 +133,21 @@ def oracle(fixed: Path, points: NDArray[np.float64]) -> float:
     return float(np.median(away))
 
 
+def refusals(scratch: Path) -> dict[str, str]:
+    """Return the sentence told for slides in the wrong order, and for one without a scale."""
+    phantom = Phantom(1000, _SIDE_PX, _SIDE_PX, _MPP)
+    he, ihc = picture_of(phantom.he(), scratch), scratch / "ihc.png"
+    Image.fromarray(pixels_of(phantom.ihc("next"))).save(ihc, compress_level=1)
+    told = {}
+    for name, fixed, moving, mpp in (("swapped", ihc, he, 4.0), ("no_scale", he, ihc, None)):
+        try:
+            register(open_slide(fixed, 4.0), open_slide(moving, mpp))
+            told[name] = ""
+        except (RegistrationError, MissingScaleError) as refused:
+            told[name] = str(refused)
+    return told
+
+
 def phantom_pair(seed: int, scratch: Path) -> dict[str, Any]:
     """Register a phantom's next section, turned or mirrored by the seed's lot."""
     phantom, draw = Phantom(seed, _SIDE_PX, _SIDE_PX, _MPP), np.random.default_rng(seed)
@@ -163,6 +185,14 @@ def impossible_pair(seed: int, scratch: Path) -> dict[str, Any]:
     return {"seed": seed, "accepted": True, "agreeing": found.agreeing}
 
 
+def alone(pair: Callable[[int, Path], dict[str, Any]], seed: int) -> dict[str, Any]:
+    """Measure a pair in a folder of its own, and tell it."""
+    with tempfile.TemporaryDirectory() as name:
+        found = pair(seed, Path(name))
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
 def pixels_of(slide: Slide) -> NDArray[np.uint8]:
     h, w = (round(side / 4) for side in slide.size_um)
     return slide.region(0, 0, h, w, 4.0).pixels
@@ -181,6 +211,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=VARIANTS)
     parser.add_argument("--phantoms", type=int, default=50)
     parser.add_argument("--impossible", type=int, default=20)
+    parser.add_argument("--processes", type=int, default=1, help="phantom pairs side by side")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -188,9 +219,11 @@ def main() -> None:
         landmarks = [
             measure(*pair, variant, scratch) for pair in pairs for variant in words.variants
         ]
-        phantoms = [phantom_pair(seed, scratch) for seed in range(1000, 1000 + words.phantoms)]
-        seeds = range(2000, 2000 + words.impossible)
-        impossible = [impossible_pair(seed, scratch) for seed in seeds]
+        refused = refusals(scratch) if words.impossible else {}
+    with ProcessPoolExecutor(words.processes, get_context("spawn")) as pool:
+        valid = pool.map(partial(alone, phantom_pair), range(1000, 1000 + words.phantoms))
+        others = pool.map(partial(alone, impossible_pair), range(2000, 2000 + words.impossible))
+        phantoms, impossible = list(valid), list(others)
     errors = [pair["error_um"] for pair in phantoms if pair["accepted"]]
     result = {
         **stamp("virtual-ihc/benchmark/1", "benchmarks/registration.py"),
@@ -200,6 +233,7 @@ def main() -> None:
         "phantom_error_um_median": float(np.median(errors)) if errors else None,
         "impossible_accepted": sum(pair["accepted"] for pair in impossible),
         "impossible": len(impossible),
+        "refusals": refused,
         "phantom_pairs": phantoms,
         "impossible_pairs": impossible,
         "cpus": os.cpu_count(),
