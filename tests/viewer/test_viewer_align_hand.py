@@ -137,3 +137,23 @@ def test_drags_turn_and_scale_about_a_place() -> None:
 @pytest.mark.parametrize(("view", "step"), [(3000.0, 50.0), (90.0, 1.0), (10.0, 0.5), (150, 2)])
 def test_a_step_is_round_and_fits_the_view(view, step) -> None:
     assert nice_step(view) == step
+
+
+def test_each_pair_of_slides_keeps_its_own_placement(align: AlignController, opened: Open) -> None:
+    align.view.hand.down.setValue(30.0)
+    opened(painted_slide(1100, 1100))
+    assert align.state.pose.down_um == 30
+    align.choose(1)
+    assert align.state.pose.down_um == 0
+    assert not align.state.stages
+    assert not align.view.save.isEnabled()
+    align.choose(0)
+    assert wait_until_settled(align.session, 20)
+    assert align.state.pose.down_um == 30
+    assert align.placing.can_undo
+    assert align.session.aligned.moving is align.session.slides()[1]
+    align.session.viewer.layers.remove(align.session.aligned.moving.layer())
+    assert wait_until_settled(align.session, 20)
+    assert align.session.aligned is None
+    assert align.placing.now is None
+    assert not align.view.save.isEnabled()

@@ -47,6 +47,7 @@ class AlignController(QObject):
         self.placing = Placing(session)
         self.warped = WarpedLayer(session)
         self.laid: Laid | None = None
+        self._moving: SlideEntry | None = None
         self._work: Work[Registration] | None = None
         self._sought: tuple[SlideEntry, SlideEntry] | None = None
         self.landmarks = LandmarkControl(
@@ -58,9 +59,8 @@ class AlignController(QObject):
 
     def choose(self, index: int) -> None:
         """Take the slide at ``index`` of the page's list as the one to lay onto the H&E."""
-        if index != self.state.moving:
-            self.state.moving = index
-            self._forget()
+        self._moving = self._others()[index]
+        self._on_slides_changed()
 
     def register(self) -> None:
         """Register the chosen slide onto the H&E, in a process of its own."""
@@ -150,23 +150,29 @@ class AlignController(QObject):
 
     def _on_slides_changed(self) -> None:
         others, chosen = self._others(), self.session.chosen
+        if self._moving not in others:
+            self._moving = others[0] if others else None
         with self.state.events.paused():
             self.state.fixed = "" if chosen is None else chosen.name
             self.state.others = tuple(entry.name for entry in others)
-            if not 0 <= self.state.moving < len(others):
-                self.state.moving = 0 if others else -1
+            self.state.moving = -1 if self._moving is None else others.index(self._moving)
+        self.placing.keep(self.session.slides())
+        if self._pair() != self.placing.pair:
+            self._clear()
+            self.placing.turn_to(self._pair())
+
+    def _pair(self) -> tuple[SlideEntry, SlideEntry] | None:
+        fixed, moving = self.session.chosen, self._moving
+        return None if fixed is None or moving is None else (fixed, moving)
 
     def _scaled_pair(self) -> tuple[SlideEntry, SlideEntry] | None:
         """Return the H&E and the chosen slide; None, and a sentence, where one has no scale."""
-        others, fixed = self._others(), self.session.chosen
-        if fixed is None or not 0 <= self.state.moving < len(others):
-            return None
-        moving = others[self.state.moving]
+        pair = self._pair()
         self.state.error = self.state.notice = ""
-        if fixed.slide.mpp is None or moving.slide.mpp is None:
+        if pair is not None and any(entry.slide.mpp is None for entry in pair):
             self.state.error = NO_SCALE
             return None
-        return fixed, moving
+        return pair
 
     def _find(self, words: str, find: Finder) -> None:
         pair = self._scaled_pair()
@@ -241,13 +247,17 @@ class AlignController(QObject):
             self._forget()
 
     def _forget(self) -> None:
+        self._clear()
+        self.placing.forget()
+
+    def _clear(self) -> None:
+        """Show nothing of what was laid."""
         self.laid = None
         self.warped.forget()
-        self.placing.forget()
         self.landmarks.set_marking(False)
         with self.state.events.paused():
             self.state.registered, self.state.result, self.state.caution = False, (), ""
-            self.state.stages, self.state.stage = (), -1
+            self.state.stages, self.state.stage, self.state.error = (), -1, ""
 
     def _on_save_requested(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self.view, "Folder for the registration")

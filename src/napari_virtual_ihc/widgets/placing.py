@@ -16,6 +16,7 @@ from napari_virtual_ihc.widgets.align_history import History
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from collections.abc import Mapping as Table
 
     from napari_virtual_ihc.registration.landmark_fit import Way
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.session import Session
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+
+    Pair = tuple[SlideEntry, SlideEntry]
 
 _REST_MS = 200
 
@@ -58,6 +61,8 @@ class Laid:
 class Placing(QObject):
     """The present placement of two slides; after every change its map is made anew.
 
+    Of slides that were laid before, placement and history are kept for when one turns to them.
+
     Parameters
     ----------
     session
@@ -73,13 +78,17 @@ class Placing(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.pair: tuple[SlideEntry, SlideEntry] | None = None
-        self._history: History[Placement] | None = None
+        self.pair: Pair | None = None
+        self._histories: dict[Pair, History[Placement]] = {}
         self._judge: Judge | None = None
         self._work: Work[Laid] | None = None
         self._again = self._any_laid = False
         self._timer = QTimer(self, singleShot=True, interval=_REST_MS)
         self._timer.timeout.connect(self._make)
+
+    @property
+    def _history(self) -> History[Placement] | None:
+        return None if self.pair is None else self._histories.get(self.pair)
 
     @property
     def now(self) -> Placement | None:
@@ -96,22 +105,35 @@ class Placing(QObject):
         """Whether something undone can be taken back."""
         return self._history is not None and self._history.can_redo
 
+    def turn_to(self, pair: Pair | None) -> None:
+        """Go on with what was laid of these two slides, or with nothing."""
+        if pair == self.pair:
+            return
+        self.close()
+        self.pair, self._any_laid = pair, False
+        if pair is None or self.now is None:
+            self.changed.emit()
+        else:
+            self._judge = Judge(pair[0].slide, pair[1].slide)
+            self._changed(0)
+
     def begin(
         self, base: Registration, fixed: SlideEntry, moving: SlideEntry, way: Way = "correct"
     ) -> None:
         """Start from a map; pairs marked before on the same slides stay in force."""
-        former = self.now if self.pair == (fixed, moving) else None
-        placement = Placement(base, way=way)
-        if former is not None:
-            placement = replace(placement, marked=former.marked)
-        if former is None or self._history is None:
-            self._history = History(placement)
+        self.turn_to((fixed, moving))
+        placement, history = Placement(base, way=way), self._history
+        if history is None:
+            self._histories[fixed, moving] = History(placement)
         else:
-            self._history.do(placement)
-        if self._judge is None or self.pair != (fixed, moving):
-            self._judge = Judge(fixed.slide, moving.slide)
-        self.pair = fixed, moving
+            history.do(replace(placement, marked=history.now.marked))
+        self._judge = Judge(fixed.slide, moving.slide)
         self._changed(0)
+
+    def keep(self, entries: Collection[SlideEntry]) -> None:
+        """Drop what is kept of slides that are not among ``entries``."""
+        for pair in [pair for pair in self._histories if not set(pair) <= set(entries)]:
+            del self._histories[pair]
 
     def put(self, placement: Placement, *, joins: bool = False) -> None:
         """Take another placement; one that ``joins`` is undone together with the last one."""
@@ -132,9 +154,10 @@ class Placing(QObject):
             self._changed(0)
 
     def forget(self) -> None:
-        """Drop everything, as when one of the slides is gone."""
+        """Drop what was laid of the present slides, as when the scale of one is another."""
         self.close()
-        self._history = self.pair = self._judge = None
+        if self.pair is not None:
+            self._histories.pop(self.pair, None)
         self._any_laid = False
         self.changed.emit()
 
