@@ -13,13 +13,13 @@ from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.align_finding import load_onto, register_onto, save_laid
 from napari_virtual_ihc.widgets.align_model import BY_PEOPLE, NO_SCALE, AlignState, result_lines
 from napari_virtual_ihc.widgets.align_page import AlignPage
+from napari_virtual_ihc.widgets.align_work import Finding
 from napari_virtual_ihc.widgets.hand_control import HandControl
 from napari_virtual_ihc.widgets.landmark_control import LandmarkControl
 from napari_virtual_ihc.widgets.layers import WARPED
 from napari_virtual_ihc.widgets.placing import Laid, Placing
 from napari_virtual_ihc.widgets.stage_model import at_stage, shown_row, stage_rows
 from napari_virtual_ihc.widgets.warped_layer import WarpedLayer
-from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.registration.registration import Registration
@@ -48,8 +48,7 @@ class AlignController(QObject):
         self.warped = WarpedLayer(session)
         self.laid: Laid | None = None
         self._moving: SlideEntry | None = None
-        self._work: Work[Registration] | None = None
-        self._sought: tuple[SlideEntry, SlideEntry] | None = None
+        self.finding = Finding(session, self.state)
         self.landmarks = LandmarkControl(
             session, self.state, self.view.landmarks, self.placing, self.warped, self.begin
         )
@@ -103,15 +102,12 @@ class AlignController(QObject):
 
     def cancel(self) -> None:
         """Stop what is going on."""
-        if self._work is not None:
-            self._work.cancel()
-        self._end()
+        self.finding.cancel()
 
     def close(self) -> None:
         """Stop; the layer of the real IHC stays."""
         self.view.forget_state()
-        if self._work is not None:
-            self._work.cancel()
+        self.finding.close()
         self.landmarks.close()
         self.hand.close()
         self.warped.forget()
@@ -132,6 +128,8 @@ class AlignController(QObject):
         self.view.stages.chosen.connect(self.show_stage)
         self.view.undo_requested.connect(self.placing.undo)
         self.view.redo_requested.connect(self.placing.redo)
+        self.finding.found.connect(self._on_found)
+        self.finding.failed.connect(self._on_not_found)
         self.placing.changed.connect(self._on_placement_changed)
         self.placing.laid.connect(self._on_laid)
         self.placing.failed.connect(self._on_failed)
@@ -176,40 +174,15 @@ class AlignController(QObject):
 
     def _find(self, words: str, find: Finder) -> None:
         pair = self._scaled_pair()
-        if pair is None:
-            return
-        self._sought = fixed, moving = pair
-        self.session.busy.add("align")
-        self._tell(words, 0, 0)
-        work = Work(partial(find, fixed.slide, moving.slide, words), "registers two slides")
-        work.progressed.connect(self._on_progress)
-        work.finished.connect(self._on_found)
-        work.failed.connect(self._on_not_found)
-        self._work = work.start()
-
-    def _end(self) -> None:
-        self._work = None
-        self.session.busy.discard("align")
-        self._tell("", 0, 0)
-
-    def _on_progress(self, words: str, done: int, total: int) -> None:
-        """Show a step, unless it arrives after what it belongs to was stopped."""
-        if self._work is not None:
-            self._tell(words, done, total)
-
-    def _tell(self, words: str, done: int, total: int) -> None:
-        with self.state.events.paused():
-            self.state.activity, self.state.done, self.state.total = words, done, total
+        if pair is not None:
+            self.finding.start(words, find, pair)
 
     def _on_not_found(self, sentence: str) -> None:
-        self._end()
-        self._on_failed(sentence)
-        self.state.notice = BY_PEOPLE
+        self.state.error, self.state.notice = sentence, BY_PEOPLE
 
     def _on_found(self, found: Registration) -> None:
-        if self._work is not None and self._sought is not None:
-            self._end()
-            self.placing.begin(found, *self._sought)
+        if self.finding.pair is not None:
+            self.placing.begin(found, *self.finding.pair)
 
     def _on_failed(self, sentence: str) -> None:
         self.state.error = sentence
