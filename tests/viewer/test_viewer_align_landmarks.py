@@ -159,6 +159,12 @@ def test_the_page_asks_and_sums_up_in_words() -> None:
     assert worst(state.errors) is None
     assert worst((3.0, 41.2, 5.0, 7.0)) == 1
     assert summary(state) == "Median error of a pair left out: 7 µm (4 pairs)."
+    state.medians = (("correct", 39.0), ("measure", 27.0))
+    assert summary(state).endswith(
+        "The map before them misses them by 27 µm only; they may be less exact than it."
+    )
+    state.medians = (("correct", 17.5), ("measure", 15.5))
+    assert "only" not in summary(state)
 
 
 def test_what_was_undone_is_dropped_by_something_new() -> None:

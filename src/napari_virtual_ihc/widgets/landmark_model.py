@@ -20,6 +20,8 @@ WAYS: dict[Way, str] = {
     "measure": "only measure",
 }
 _FEWEST_FOR_WORST = 4
+_CLEARLY = 0.8
+_DOUBT = " The map before them misses them by {:.0f} µm only; they may be less exact than it."
 
 
 def asked(state: AlignState) -> str:
@@ -61,6 +63,13 @@ def summary(state: AlignState) -> str:
     if not math.isfinite(median):
         return "With one more pair the error of each can be told."
     told = "Median error" if state.way == "measure" else "Median error of a pair left out"
+    without = dict(state.medians).get("measure", math.nan)
     worst_pair = worst(state.errors)
     tail = "" if worst_pair is None else f"; pair {worst_pair + 1} fits worst"
-    return f"{told}: {median:.0f} µm ({count} pairs{tail})."
+    doubt = _DOUBT.format(without) if _spoil(state, median, without) else ""
+    return f"{told}: {median:.0f} µm ({count} pairs{tail}).{doubt}"
+
+
+def _spoil(state: AlignState, median: float, without: float) -> bool:
+    """Return whether the map is likely better than the pairs that correct it."""
+    return state.way == "correct" and without < _CLEARLY * median
