@@ -23,7 +23,7 @@ GATHER_MS = 60
 
 
 class LayerAdapter(QObject):
-    """Refreshes one layer when tiles on screen have changed, at most every ``GATHER_MS``.
+    """Refreshes one layer when tiles on screen have changed, at most every so many ms.
 
     It holds the layer weakly and is called by the service weakly, so it keeps nothing alive.
 
@@ -35,6 +35,8 @@ class LayerAdapter(QObject):
         Where its tiles come from.
     costly
         Whether making tiles takes the processor for long, as a model does.
+    gather_ms
+        For how long tiles are gathered before the layer is drawn anew.
     """
 
     refreshed = Signal()
@@ -42,7 +44,13 @@ class LayerAdapter(QObject):
     _arrived = Signal()
 
     def __init__(
-        self, layer: Image, pyramid: TilePyramid, service: TileService, *, costly: bool
+        self,
+        layer: Image,
+        pyramid: TilePyramid,
+        service: TileService,
+        *,
+        costly: bool,
+        gather_ms: int = GATHER_MS,
     ) -> None:
         super().__init__()
         self._costly = costly
@@ -55,7 +63,7 @@ class LayerAdapter(QObject):
         self._open = True
         self.has_tiles = False
         self._filling = self._overview_due = False
-        self._timer = QTimer(self, singleShot=True, interval=GATHER_MS)
+        self._timer = QTimer(self, singleShot=True, interval=gather_ms)
         self._timer.timeout.connect(self._refresh)
         self._arrived.connect(self._timer.start)
         layer.events.visible.connect(self._on_visible)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from napari_virtual_ihc.widgets.adapter import LayerAdapter
+from napari_virtual_ihc.widgets.adapter import GATHER_MS, LayerAdapter
 from napari_virtual_ihc.widgets.camera import visible_box
-from napari_virtual_ihc.widgets.services import SLIDES
+from napari_virtual_ihc.widgets.services import MAPS, SLIDES, WARPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.tiles.pyramid import TilePyramid
     from napari_virtual_ihc.widgets.services import Services
+
+_GATHER = {WARPS: 120, MAPS: 240}
+"""These come tile by tile and slowly; each drawing of a layer draws the whole canvas."""
 
 
 class Connections:
@@ -40,7 +43,8 @@ class Connections:
     ) -> LayerAdapter:
         """Connect a layer of ``viewer`` to its tiles, made by the service of a kind."""
         service = self._services.service(kind)
-        adapter = LayerAdapter(layer, pyramid, service, costly=kind != SLIDES)
+        wait = _GATHER.get(kind, GATHER_MS)
+        adapter = LayerAdapter(layer, pyramid, service, costly=kind != SLIDES, gather_ms=wait)
         adapter.refreshed.connect(self._refreshed)
         adapter.look(visible_box(viewer), moving=False)
         self._adapters.append((adapter, weakref.ref(viewer)))
