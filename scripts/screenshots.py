@@ -50,12 +50,14 @@ def beside(left: Image.Image, right: Image.Image) -> Image.Image:
     return Image.fromarray(whole)
 
 
-def save(picture: Image.Image, path: Path) -> None:
-    """Write a picture with 256 colours, legends exact, no wider than a page shows."""
+def save(
+    picture: Image.Image, path: Path, method: Image.Quantize = Image.Quantize.MEDIANCUT
+) -> None:
+    """Write a picture with 256 colours, chosen by ``method``, no wider than a page shows."""
     if picture.width > WIDEST:
         height = round(picture.height * WIDEST / picture.width)
         picture = picture.resize((WIDEST, height), Image.Resampling.LANCZOS)
-    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(path, optimize=True)
+    picture.quantize(256, method=method).save(path, optimize=True)
 
 
 if __name__ == "__main__":

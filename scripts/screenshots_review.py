@@ -15,6 +15,8 @@ from napari_virtual_ihc.widgets.review_tour import ReviewTour
 from napari_virtual_ihc.widgets.show import open_window
 from napari_virtual_ihc.widgets.tour import Tour
 
+_MAPPED = ("review-4", "review-5", "review-6")
+
 
 def main() -> None:
     """Write the pictures into the folder of the first argument."""
@@ -33,7 +35,13 @@ def main() -> None:
         report = [folder / "report" / name for name in ("region.png", "plots.png")]
         for path in (*pictures, *report):
             name = path.name if path in pictures else f"review-report-{path.name}"
-            save(Image.open(path).convert("RGB"), arguments.out / name)
+            save(Image.open(path).convert("RGB"), arguments.out / name, _method(name))
+
+
+def _method(name: str) -> Image.Quantize:
+    """Return how colours are chosen: those of a map's legend stay what they are."""
+    mapped = name.startswith(_MAPPED)
+    return Image.Quantize.FASTOCTREE if mapped else Image.Quantize.MEDIANCUT
 
 
 def _say(words: str) -> None:
