@@ -102,6 +102,9 @@ def test_panes_say_and_change_what_they_show(window: Viewer, page: Page) -> None
     session.panes.head.chosen.emit(2)
     assert virtual_layers(window)[0].visible
     assert _spin_until(lambda: banner(window) and not banner(pane.viewer))
+    own, shown = session.panes.own(), pane.layer
+    session.panes.swap()
+    assert (session.panes.own(), pane.layer) == (shown, own)
     pane.set_linked(False)
     look_at(pane.viewer, 100.0, 120.0)
     assert not _spin_until(lambda: view_centre(window) == pytest.approx((100, 120)), 0.1)

@@ -60,6 +60,11 @@ def _hold_other(session: Session) -> Callable[[], None]:
     return session.mixing.hold_other()
 
 
+def _swap(session: Session) -> None:
+    session.panes.swap()
+    session.mixing.swap()
+
+
 KEYS: tuple[Key, ...] = (
     *(
         Key(f"Ctrl+{number}", f"{preset}× magnification", _magnify(preset))
@@ -76,7 +81,7 @@ KEYS: tuple[Key, ...] = (
     Key("Q", "hold: the other of two layers", _hold_other),
     Key("Shift+Right", "turn the view a quarter", lambda session: turn_by(session.viewer, 90)),
     Key("Shift+Left", "turn it a quarter back", lambda session: turn_by(session.viewer, -90)),
-    Key("Shift+J", "let two layers change sides", lambda session: session.mixing.swap()),
+    Key("Shift+J", "let two layers change sides", _swap),
     Key("Shift+K", "keep this view", lambda session: session.ask_for_bookmark(0)),
     Key("Shift+Down", "next view kept", lambda session: session.ask_for_bookmark(1)),
     Key("Shift+Up", "view kept before", lambda session: session.ask_for_bookmark(-1)),

@@ -90,6 +90,13 @@ class Panes(QObject):
         """Have two canvases side by side, or the window's own alone."""
         self.arrange(1 if self._panes else 2)
 
+    def swap(self) -> None:
+        """Let the window's own canvas and the first pane change layers."""
+        own, pane = self.own(), self._panes[0] if self._panes else None
+        if own is not None and pane is not None and pane.layer is not None:
+            self.show_own(pane.layer)
+            self.show(pane, own)
+
     def toggle_overviews(self) -> None:
         """Hide the overview in every canvas, or show it again."""
         for dressing in (self._known.canvas, *(pane.dressing for pane in self._panes)):
