@@ -47,7 +47,7 @@ def smooth(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sheared(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return y, x + np.where(y > CRACK_UM, 60.0, 0.0)
+    return y, x + np.where(y > CRACK_UM, 40.0, 0.0)
 
 
 def parted(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,8 +90,8 @@ def test_what_is_torn_or_folded_is_flagged_there_and_nowhere_else(moved: Moved) 
     flagged = broken(pair_of(moved))
     rows = np.repeat(away_um(), 46).reshape(46, 46)
     assert (rows[flagged] <= 100).mean() > 0.8
-    assert (rows[flagged] <= 130).all()
-    assert flagged[away_um() <= 100].any(axis=0).mean() > 0.6
+    assert (rows[flagged] <= 180).all()
+    assert flagged[away_um() <= 100].any(axis=0).mean() > 0.75
 
 
 @pytest.mark.parametrize("moved", [smooth, lambda y, x: (y + 20, x - 15)])
@@ -104,14 +104,14 @@ def test_other_tissue_is_not_torn() -> None:
     alien = slide_of(coloured(tissue(2), BLUE), MPP)
     laid = warp(given(Mapping(affine_map.identity()), pair.fixed, alien), alien)
     flagged = broken(SlidePair(pair.fixed, laid, "he", pair.layout))
-    assert flagged.mean() < 0.1
+    assert flagged.mean() < 0.01
 
 
 def bridging() -> Mapping:
     """Return a smooth map that follows the sheared half as well as a lattice of 100 µm can."""
     field = Field(np.zeros((17, 17, 2)), (0.0, 0.0), (100.0, 100.0))
-    field.values[9:, :, 1] = -60.0
-    field.values[8, :, 1] = -30.0
+    field.values[9:, :, 1] = -40.0
+    field.values[8, :, 1] = -20.0
     return Mapping(affine_map.identity(), field)
 
 
@@ -119,9 +119,9 @@ def test_a_map_that_bridges_the_tear_does_not_hide_it() -> None:
     pair = pair_of(sheared, bridging())
     flagged = broken(pair)
     assert flagged[away_um() < 40].mean() > 0.8
-    assert not flagged[away_um() > 130].any()
+    assert not flagged[away_um() > 180].any()
     shown = DEFORMATION_MAPS["displacement"].make(pair.view(40, 4, 4, 4))
-    assert shown == pytest.approx(60.0)
+    assert shown == pytest.approx(40.0)
 
 
 def test_a_folding_map_is_flagged_where_it_folds() -> None:

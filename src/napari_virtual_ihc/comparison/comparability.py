@@ -85,7 +85,7 @@ class Rules:
     least_area: float = 0.3
     most_area: float = 3.0
     residual_um: float = 20.0
-    strain: float = 0.2
+    strain: float = 0.15
 
     @property
     def name(self) -> str:

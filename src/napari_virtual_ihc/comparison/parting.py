@@ -24,15 +24,17 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
     Grey = NDArray[np.float32]
 
-BLOCK, STEP, REACH = 32, 8, 24
+BLOCK, STEP, REACH = 48, 8, 24
 """Side of a block, distance of blocks and largest shift, px of about 4 µm."""
 _SPAN = BLOCK // STEP // 2
 _HOME = REACH // STEP
-EDGE = (_SPAN + _HOME) * STEP + BLOCK // 2 + REACH
+_RING = _SPAN + 1
+EDGE = (_RING + _HOME) * STEP + BLOCK // 2 + REACH
 """Pixels that are needed beyond the outermost node, on each side."""
 _PULL = 0.05
 _LEAST_SCORE, _LEAST_LEAD, _PEAK_PX = 0.4, 0.1, 5
 _MOST_AWAY = 2.0
+_FEWEST_FRIENDS = 4
 _WAYS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
@@ -74,25 +76,29 @@ class Parting:
 
     @cached_property
     def forth(self) -> Match:
-        """Blocks of the fixed slide, two nodes farther than asked for."""
+        """Blocks of the fixed slide, three nodes farther than asked for."""
         far = _HOME * STEP
         return matched(self.fixed[far:-far, far:-far], self.moving[far:-far, far:-far])
 
     @cached_property
     def residual(self) -> Values:
         """How far from itself a block's centre comes back, px; nan where it does not match."""
-        return _cut(self._residual, _SPAN)
+        return _cut(self._residual, _RING)
 
     @cached_property
     def strain(self) -> Values:
-        """Largest difference of shifts over 32 px or the diagonal, by that distance; nan if none.
+        """Largest difference of shifts over 48 px or the diagonal, by that distance; nan if none.
 
-        Of blocks alone that match and come back within 2 px.
+        Of blocks alone that match, come back within 2 px, and have four of their eight neighbours
+        with them within 2 px.
         """
         rows, columns = self.forth.clear.shape
-        places = (np.moveaxis(np.indices((rows, columns)), 0, -1) - _SPAN) * float(STEP)
+        places = (np.moveaxis(np.indices((rows, columns)), 0, -1) - _RING) * float(STEP)
         moved = self.carried(places + self.forth.shift) - places
         moved[~(self._residual <= _MOST_AWAY)] = np.nan
+        friends = _friends(moved)
+        moved = _cut(moved, 1)
+        moved[friends < _FEWEST_FRIENDS] = np.nan
         found = np.stack([_difference(moved, way) for way in _WAYS])
         return np.asarray(np.round(np.fmax.reduce(found, axis=0), 6), np.float64)
 
@@ -132,6 +138,16 @@ def _elsewhere(scores: Grey, shift: Values) -> Values:
     down, along = (np.abs(axis - shift[:, k, None]) <= _PEAK_PX for k in (0, 1))
     near = down[:, :, None] & along[:, None, :]
     return np.asarray(np.where(near, -1.0, scores).max(axis=(1, 2)), np.float64)
+
+
+def _friends(moved: Values) -> NDArray[np.intp]:
+    """Return how many of the eight neighbours of each inner node moved as it did, within 2 px."""
+    steps = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+    near = [
+        np.linalg.norm(_cut(np.roll(moved, step, axis=(0, 1)) - moved, 1), axis=-1) <= _MOST_AWAY
+        for step in steps
+    ]
+    return np.asarray(np.sum(near, axis=0), np.intp)
 
 
 def _difference(moved: Values, way: tuple[int, int]) -> Values:
