@@ -84,6 +84,17 @@ def test_boxes_move_the_layer_at_once_and_then_the_map_unless_pairs_decide(
     assert wait_until_settled(align.session, 20)
 
 
+def test_a_slide_laid_again_is_seen_sharply(window: Viewer, align: AlignController) -> None:
+    look_at(window, 250.0, 250.0, 20)
+    for down in (30.0, 60.0):
+        align.view.hand.down.setValue(down)
+        assert wait_until_settled(align.session, 20)
+        (slide,), layer = warped(window), align.warped.layer()
+        assert layer.data_level == 0
+        shown = np.asarray(layer.data[0][450:550, 450:550])
+        np.testing.assert_array_equal(shown[..., :3], slide.read(0, 450, 450, 100, 100)[0])
+
+
 def test_a_drag_moves_the_slide_and_not_the_camera(window: Viewer, align: AlignController) -> None:
     align.view.hand.drag.click()
     before, view = seen_at(align, (300.0, 300.0)), visible_box(window)

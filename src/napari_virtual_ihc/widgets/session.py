@@ -220,9 +220,9 @@ class Session(Requests):
         if pyramid is None:
             return
         former = self.adapter_of(layer)
+        self.connections.connect(self.viewer, layer, pyramid, kind)
         if former is not None:
             self.release(former)
-        self.connections.connect(self.viewer, layer, pyramid, kind)
         layer.data = pyramid.levels
         if entry is self.chosen:
             self.choose(entry)
