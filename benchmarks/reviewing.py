@@ -7,8 +7,8 @@ the real IHC, read through an elastic registration. Slide, generator, views and 
 gap_p99_ratio      99th percentile gap of the Qt event loop (5 ms timer) while panning and resting
                    so, over that of the same pan in one pane with H&E alone; absolute gaps beside
 completed_views    share of resting views at whose end every virtual tile of the left pane and every
-                   registered tile of the right one was there; a rest lasts 1.5 × the forward passes
-                   that the view needs
+                   registered tile of the right one was there; a rest lasts 1.5 × what the view
+                   needs of forward passes, resampled tiles and map tiles, each timed beforehand
 completed_maps     the same with the map
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from napari_virtual_ihc.registration.mapping import Field, Mapping
 from napari_virtual_ihc.registration.registration import Registration, Section
 from napari_virtual_ihc.registration.warp import warp
 from napari_virtual_ihc.tiles.cache import tile_key
+from napari_virtual_ihc.tiles.producer import TileAddress
 from napari_virtual_ihc.tiles.view import tiles_in
 from napari_virtual_ihc.translation.calibration import collect_statistics
 from napari_virtual_ihc.widgets.aligned import Aligned
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 MAP = "comparability"
 _SAMPLE = 512
+_TIMED = 3
 _BEND_UM, _WAVE_UM, _NODES = 12.0, 4000.0, 40
 _TURN = 0.01
 
@@ -63,6 +65,18 @@ class Live:
 
     viewer: ViewerModel
     pyramid: TilePyramid
+    seconds: float = 0.0
+
+    def timed(self) -> Live:
+        """Return the same with the seconds that one of its tiles takes, after a first one."""
+        producer = self.pyramid.producer
+        times = []
+        for col in range(_TIMED + 1):
+            start = time.perf_counter()
+            address = TileAddress(0, 1, col + 1)
+            producer.produce([address], preview=lambda *_: None, cancelled=lambda: False)
+            times.append(time.perf_counter() - start)
+        return replace(self, seconds=float(np.median(times[1:])))
 
 
 class ReviewWalk(Walk):
@@ -76,18 +90,20 @@ class ReviewWalk(Walk):
 
     def rest(self) -> None:
         """Rest, and note what was there at the end."""
-        seconds = REST * self.forward * self._forwards_needed(self.adapter())
-        run_events(max(seconds, REST * self.forward))
+        needed = self.forward * self._forwards_needed(self.adapter())
+        for live in (*self.live[1:], *([] if self.map is None else [self.map])):
+            needed += live.seconds * self._lacks(live)
+        run_events(REST * max(needed, self.forward))
         done = not any(self._lacks(live) for live in self.live)
         self.tally.completed.append(done)
         self.maps.append(done and self.map is not None and not self._lacks(self.map))
 
-    def _lacks(self, live: Live) -> bool:
-        """Whether tiles of the view are missing at the level on screen, level 0 at 20×."""
+    def _lacks(self, live: Live) -> int:
+        """Return how many tiles of the view are missing at level 0, which is on screen at 20×."""
         producer, cache = live.pyramid.producer, self.shown.session.services.cache
         view = tuple(side / producer.grid.mpp for side in visible_box(live.viewer))
         tiles = tiles_in(view, producer.grid, 0)
-        return any(cache.get_memory(tile_key(producer.key, tile)) is None for tile in tiles)
+        return sum(cache.get_memory(tile_key(producer.key, tile)) is None for tile in tiles)
 
 
 def measure_review(words: Words, home: Path) -> dict[str, Any]:
@@ -147,6 +163,8 @@ def _walk(words: Words, shown: Shown, prepare: PrepareOne, real: Slide) -> dict[
         "gaps_he_alone_moving": alone_moving,
         "gaps_review_moving": both_moving,
         "forward_seconds": prepare.forward_seconds,
+        "registered_tile_seconds": walker.live[1].seconds,
+        "map_tile_seconds": 0.0 if walker.map is None else walker.map.seconds,
         "runs_on": translator.runs_on,
         "rested_views": len(walker.tally.completed),
         "view_px": [list(map(int, one.canvas.size)) for one in _viewers(shown)],
@@ -188,9 +206,9 @@ def lay_out(walker: ReviewWalk, real: Slide) -> None:
     session.panes.show(pane, registered)
     session.panes.show_own(None)
     (heat,) = (layer for layer in images(viewer) if heat_of(layer) is not None)
-    walker.map = Live(viewer, _pyramid(shown, heat))
+    walker.map = Live(viewer, _pyramid(shown, heat)).timed()
     right = session.connections.all(pane.viewer)[-1].pyramid
-    walker.live = [Live(viewer, walker.adapter().pyramid), Live(pane.viewer, right)]
+    walker.live = [Live(viewer, walker.adapter().pyramid), Live(pane.viewer, right).timed()]
     wait_until_settled(session, 600)
 
 
