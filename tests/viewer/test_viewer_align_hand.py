@@ -150,6 +150,7 @@ def test_a_step_is_round_and_fits_the_view(view, step) -> None:
     assert nice_step(view) == step
 
 
+@pytest.mark.slow
 def test_each_pair_of_slides_keeps_its_own_placement(align: AlignController, opened: Open) -> None:
     align.view.hand.down.setValue(30.0)
     opened(painted_slide(1100, 1100))

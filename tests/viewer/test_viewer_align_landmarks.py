@@ -182,6 +182,7 @@ def test_what_was_undone_is_dropped_by_something_new() -> None:
     assert (history.now, history.can_undo) == (0, False)
 
 
+@pytest.mark.slow
 def test_side_by_side_each_slide_is_marked_where_it_is_seen(
     window: Viewer, align: AlignController
 ) -> None:
