@@ -36,10 +36,10 @@ from napari_virtual_ihc.tiles.view import tiles_in
 from napari_virtual_ihc.translation.calibration import collect_statistics
 from napari_virtual_ihc.widgets.aligned import Aligned
 from napari_virtual_ihc.widgets.camera import set_magnification, visible_box
-from napari_virtual_ihc.widgets.compare import CompareController
+from napari_virtual_ihc.widgets.compare.controller import CompareController
 from napari_virtual_ihc.widgets.layers import WARPED, heat_of, slide_layer
 from napari_virtual_ihc.widgets.settle import wait_until_settled
-from napari_virtual_ihc.widgets.solo import images
+from napari_virtual_ihc.widgets.views.solo import images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

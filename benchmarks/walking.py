@@ -15,8 +15,8 @@ from napari_virtual_ihc.tiles.cache import tile_key
 from napari_virtual_ihc.tiles.view import tiles_in
 from napari_virtual_ihc.translation.translator import Translator
 from napari_virtual_ihc.widgets.camera import look_at, visible_box
-from napari_virtual_ihc.widgets.prepare import Prepared
 from napari_virtual_ihc.widgets.settle import wait_until_settled
+from napari_virtual_ihc.widgets.translate.prepare import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.models.folder import Model
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.adapter import LayerAdapter
-    from napari_virtual_ihc.widgets.prepare import Choices
     from napari_virtual_ihc.widgets.show import Shown
+    from napari_virtual_ihc.widgets.translate.prepare import Choices
     from napari_virtual_ihc.widgets.work import Progress
 
 REST = 1.5
@@ -134,7 +134,8 @@ class Walk:
 
 def open_on(slide: Slide, prepare: PrepareOne) -> Shown:
     """Open the window at 20×, prepare the model and let it rest there without being live."""
-    from napari_virtual_ihc.widgets import show, translate
+    from napari_virtual_ihc.widgets import show
+    from napari_virtual_ihc.widgets.translate import controller as translate
 
     translate.PrepareTranslator = lambda _library: prepare  # type: ignore[assignment,misc]
     shown = show.open_window([slide])

@@ -14,10 +14,10 @@ from PIL import Image
 
 from napari_virtual_ihc.slides.phantom import Phantom
 from napari_virtual_ihc.slides.phantom.pairs import PairPlan, write_pairs
-from napari_virtual_ihc.widgets import train_jobs
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 from napari_virtual_ihc.widgets.show import Shown, open_window
-from napari_virtual_ihc.widgets.train import TrainController
+from napari_virtual_ihc.widgets.train import jobs as train_jobs
+from napari_virtual_ihc.widgets.train.controller import TrainController
 
 if TYPE_CHECKING:
     from collections.abc import Callable

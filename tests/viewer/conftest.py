@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def page(
     from viewer_fakes import FakeLibrary
 
     from napari_virtual_ihc.widgets.dock import Dock
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     def open_it(slide: Slide, prepare: FakePrepare) -> tuple[Session, TranslateController]:
         session = opened(slide)

@@ -10,12 +10,12 @@ from test_viewer_window import _spin_until
 
 from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
 from napari_virtual_ihc.slides.phantom import Phantom
-from napari_virtual_ihc.widgets.align import AlignController
-from napari_virtual_ihc.widgets.align_model import NO_PAIR, NO_SCALE
+from napari_virtual_ihc.widgets.align.controller import AlignController
+from napari_virtual_ihc.widgets.align.model import NO_PAIR, NO_SCALE
+from napari_virtual_ihc.widgets.align.stage_model import EARLIER
 from napari_virtual_ihc.widgets.dock import Dock
 from napari_virtual_ihc.widgets.layers import WARPED, slide_layer, slide_of
 from napari_virtual_ihc.widgets.settle import wait_until_settled
-from napari_virtual_ihc.widgets.stage_model import EARLIER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from viewer_fakes import painted_slide
 
 from napari_virtual_ihc.registration import affine as affine_map
 from napari_virtual_ihc.registration.landmarks import Landmarks
+from napari_virtual_ihc.widgets.align.hand_model import PAIRS_DECIDE, dragged, nice_step
 from napari_virtual_ihc.widgets.camera import look_at, visible_box
-from napari_virtual_ihc.widgets.hand_model import PAIRS_DECIDE, dragged, nice_step
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.widgets.align import AlignController
+    from napari_virtual_ihc.widgets.align.controller import AlignController
     from napari_virtual_ihc.widgets.session import Session
 
     Open = Callable[[Slide], Session]

@@ -13,10 +13,10 @@ from test_viewer_align import docked, warped
 from viewer_fakes import painted_slide
 
 from napari_virtual_ihc.registration.landmarks import Landmarks, write_landmarks
-from napari_virtual_ihc.widgets.align_history import History
-from napari_virtual_ihc.widgets.align_model import AlignState
+from napari_virtual_ihc.widgets.align.history import History
+from napari_virtual_ihc.widgets.align.landmark_model import asked, row_words, summary, worst
+from napari_virtual_ihc.widgets.align.model import AlignState
 from napari_virtual_ihc.widgets.camera import view_centre
-from napari_virtual_ihc.widgets.landmark_model import asked, row_words, summary, worst
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
     from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.widgets.align import AlignController
+    from napari_virtual_ihc.widgets.align.controller import AlignController
     from napari_virtual_ihc.widgets.session import Session
 
     Open = Callable[[Slide], Session]

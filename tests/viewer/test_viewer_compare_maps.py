@@ -12,11 +12,11 @@ from test_viewer_window import _spin_until
 from viewer_fakes import FakeModel, FakePrepare
 
 from napari_virtual_ihc.comparison.comparability import COLOURS, Verdict
-from napari_virtual_ihc.widgets.compare import CompareController
-from napari_virtual_ihc.widgets.compare_model import NO_REGISTRATION
+from napari_virtual_ihc.widgets.compare.controller import CompareController
+from napari_virtual_ihc.widgets.compare.map_model import HE, NO_VIRTUAL, OFF, VIRTUAL
+from napari_virtual_ihc.widgets.compare.model import NO_REGISTRATION
 from napari_virtual_ihc.widgets.dock import Dock
 from napari_virtual_ihc.widgets.layers import heat_of
-from napari_virtual_ihc.widgets.map_model import HE, NO_VIRTUAL, OFF, VIRTUAL
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     Open = Callable[[Slide], Session]
     Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]

@@ -18,8 +18,8 @@ from napari_virtual_ihc.comparison.agreement import totals
 from napari_virtual_ihc.comparison.drawing import Dot
 from napari_virtual_ihc.comparison.marking import STRIP_RGB
 from napari_virtual_ihc.widgets.camera import look_at, set_turn, visible_box
-from napari_virtual_ihc.widgets.compare_model import HELD, NO_VIRTUAL
-from napari_virtual_ihc.widgets.compare_regions import DRAWN, SLIDE, drawn, in_view
+from napari_virtual_ihc.widgets.compare.model import HELD, NO_VIRTUAL
+from napari_virtual_ihc.widgets.compare.regions import DRAWN, SLIDE, drawn, in_view
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.widgets.compare import CompareController
+    from napari_virtual_ihc.widgets.compare.controller import CompareController
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]
 

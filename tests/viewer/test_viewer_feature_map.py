@@ -12,10 +12,10 @@ from viewer_fakes import painted_slide
 from napari_virtual_ihc.comparison.patch_encoder import FEATURES
 from napari_virtual_ihc.errors import ModelError
 from napari_virtual_ihc.tiles.producer import TileAddress
-from napari_virtual_ihc.widgets.compare_sides import Sides, VirtualSide
+from napari_virtual_ihc.widgets.compare.map_making import make_map
+from napari_virtual_ihc.widgets.compare.map_model import HE, NO_MODEL, MapState, obstacle, titles
+from napari_virtual_ihc.widgets.compare.sides import Sides, VirtualSide
 from napari_virtual_ihc.widgets.layers import VirtualInfo
-from napari_virtual_ihc.widgets.map_making import make_map
-from napari_virtual_ihc.widgets.map_model import HE, NO_MODEL, MapState, obstacle, titles
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.aligned import Aligned

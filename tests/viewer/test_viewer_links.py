@@ -9,7 +9,7 @@ from napari_virtual_ihc.registration.affine import similarity
 from napari_virtual_ihc.registration.mapping import Mapping
 from napari_virtual_ihc.registration.registration import Registration, Section
 from napari_virtual_ihc.widgets.camera import rotation
-from napari_virtual_ihc.widgets.links import Straight, Through, link_again
+from napari_virtual_ihc.widgets.views.links import Straight, Through, link_again
 
 SECTION = Section("0" * 32, (1000, 1000), 0.5)
 

@@ -10,10 +10,10 @@ from test_viewer_window import _spin_until
 from viewer_fakes import FakePrepare, painted_slide
 
 from napari_virtual_ihc.widgets.camera import look_at
-from napari_virtual_ihc.widgets.mixing_model import SQUARE_PX, Way, weights
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.settle import wait_until_settled
-from napari_virtual_ihc.widgets.solo import images
+from napari_virtual_ihc.widgets.views.mixing_model import SQUARE_PX, Way, weights
+from napari_virtual_ihc.widgets.views.solo import images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]
 

@@ -16,7 +16,7 @@ from napari_virtual_ihc.widgets.camera import look_at, turn_by, turn_of, view_ce
 from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.settle import wait_until_settled
-from napari_virtual_ihc.widgets.solo import Solo, images
+from napari_virtual_ihc.widgets.views.solo import Solo, images
 from napari_virtual_ihc.widgets.virtual import virtual_layers
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]
 

@@ -11,7 +11,7 @@ from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.tiles.cache import TileCache
 from napari_virtual_ihc.tiles.service import TileService
 from napari_virtual_ihc.widgets.camera import Box
-from napari_virtual_ihc.widgets.region_job import RegionJob
+from napari_virtual_ihc.widgets.translate.region_job import RegionJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,17 +12,17 @@ from test_viewer_window import _spin_until
 from viewer_fakes import FakeLibrary, FakePrepare, painted_slide
 
 from napari_virtual_ihc.comparison.geojson import Polygon, ReviewRegion
-from napari_virtual_ihc.widgets.bookmarks import go_to, present_view, step, title
 from napari_virtual_ihc.widgets.camera import look_at, set_turn, turn_of, view_centre
-from napari_virtual_ihc.widgets.compare import CompareController
+from napari_virtual_ihc.widgets.compare.controller import CompareController
 from napari_virtual_ihc.widgets.dock import Dock
 from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
-from napari_virtual_ihc.widgets.review import ReviewController
-from napari_virtual_ihc.widgets.review_regions import NAME, regions_in, show_regions
+from napari_virtual_ihc.widgets.review.bookmarks import go_to, present_view, step, title
+from napari_virtual_ihc.widgets.review.controller import ReviewController
+from napari_virtual_ihc.widgets.review.regions import NAME, regions_in, show_regions
 from napari_virtual_ihc.widgets.settle import wait_until_settled
-from napari_virtual_ihc.widgets.translate import TranslateController
-from napari_virtual_ihc.widgets.turning import Turning
+from napari_virtual_ihc.widgets.translate.controller import TranslateController
+from napari_virtual_ihc.widgets.views.turning import Turning
 from napari_virtual_ihc.widgets.virtual import toggle_virtual, virtual_layers
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from napari_virtual_ihc.errors import UsageError
-from napari_virtual_ihc.widgets.train_fields import (
+from napari_virtual_ihc.widgets.train.fields import (
     COMMON,
     OWN,
     SHARED,

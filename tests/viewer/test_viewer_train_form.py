@@ -11,8 +11,8 @@ from napari_virtual_ihc.cli.app import build_app
 from napari_virtual_ihc.errors import UsageError, VirtualIhcError
 from napari_virtual_ihc.methods.recipe import Recipe
 from napari_virtual_ihc.training.findings import Finding
-from napari_virtual_ihc.widgets.train_checks import check_data, findings_html
-from napari_virtual_ihc.widgets.train_form import (
+from napari_virtual_ihc.widgets.train.checks import check_data, findings_html
+from napari_virtual_ihc.widgets.train.form import (
     CheckWish,
     TrainForm,
     check_wish,
@@ -23,7 +23,7 @@ from napari_virtual_ihc.widgets.train_form import (
     run_folder,
     save_form,
 )
-from napari_virtual_ihc.widgets.train_model import DataCheck
+from napari_virtual_ihc.widgets.train.model import DataCheck
 
 
 def _complete() -> TrainForm:

@@ -12,7 +12,7 @@ from train_fakes import fake_run
 from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.jobs import job as jobs
 from napari_virtual_ihc.settings import load_settings
-from napari_virtual_ihc.widgets import train_jobs
+from napari_virtual_ihc.widgets.train import jobs as train_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

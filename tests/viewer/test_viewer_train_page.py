@@ -14,9 +14,9 @@ from train_fakes import fake_run, idle_job, tell_losses, tell_validation, write_
 from viewer_fakes import FakeLibrary, FakePrepare, fake_card
 
 from napari_virtual_ihc.training.findings import Finding
-from napari_virtual_ihc.widgets.train_fields import COMMON, OWN, SHARED, read_catalogue
-from napari_virtual_ihc.widgets.train_form import CheckWish, load_form
-from napari_virtual_ihc.widgets.train_model import DataCheck
+from napari_virtual_ihc.widgets.train.fields import COMMON, OWN, SHARED, read_catalogue
+from napari_virtual_ihc.widgets.train.form import CheckWish, load_form
+from napari_virtual_ihc.widgets.train.model import DataCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari import Viewer
 
-    from napari_virtual_ihc.widgets.train import TrainController
+    from napari_virtual_ihc.widgets.train.controller import TrainController
 
     Open = Callable[[], TrainController]
 
@@ -73,7 +73,7 @@ def check() -> FakeCheck:
 def opened_page(window: Viewer, check: FakeCheck) -> Open:
     """Open a Train dock, and wait for methods and runs."""
     from napari_virtual_ihc.widgets.dock import TrainDock
-    from napari_virtual_ihc.widgets.train import TrainController
+    from napari_virtual_ihc.widgets.train.controller import TrainController
 
     read_catalogue(None)
 
@@ -272,7 +272,7 @@ def test_curves_grow_while_the_run_does(opened_page: Open, runs_dir: Path) -> No
 def test_without_pyqtgraph_one_sentence_says_what_to_install(
     opened_page: Open, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_virtual_ihc.widgets.train_filling.find_spec", lambda name: None)
+    monkeypatch.setattr("napari_virtual_ihc.widgets.train.filling.find_spec", lambda name: None)
     fake_run(runs_dir, "a", end="stopped")
     page = opened_page()
     assert spin_until(page.view.plots.missing.isVisible)
@@ -405,7 +405,7 @@ def test_the_page_fits_the_dock(
 def test_a_finished_model_is_offered_at_once(window: Viewer) -> None:
     from napari_virtual_ihc.widgets.dock import Dock
     from napari_virtual_ihc.widgets.session import session_of
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     library = FakeLibrary()
     dock = Dock(window, [lambda session: TranslateController(session, library, FakePrepare())])

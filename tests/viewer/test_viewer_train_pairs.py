@@ -14,7 +14,7 @@ from napari_virtual_ihc.registration.warp import warp
 from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.slides.source import all_valid
 from napari_virtual_ihc.widgets.aligned import Aligned
-from napari_virtual_ihc.widgets.train_pairs_model import NO_MARKER
+from napari_virtual_ihc.widgets.train.pairs_model import NO_MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.source import Pixels
     from napari_virtual_ihc.widgets.session import Session
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
-    from napari_virtual_ihc.widgets.train import TrainController
+    from napari_virtual_ihc.widgets.train.controller import TrainController
 
 SIDE = 2048
 

@@ -9,8 +9,8 @@ from test_viewer_train_page import spin_until
 
 from napari_virtual_ihc.jobs.job import find
 from napari_virtual_ihc.slides.phantom.pairs import PairPlan, write_pairs
-from napari_virtual_ihc.widgets.train import TrainController
-from napari_virtual_ihc.widgets.translate import TranslateController
+from napari_virtual_ihc.widgets.train.controller import TrainController
+from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
 if TYPE_CHECKING:
     from pathlib import Path

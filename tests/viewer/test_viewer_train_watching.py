@@ -12,12 +12,12 @@ from train_fakes import PROTOCOL, fake_run, idle_job, tell_losses, tell_validati
 
 from napari_virtual_ihc.jobs.run_folder import RunFolder
 from napari_virtual_ihc.settings import Settings, save_settings
-from napari_virtual_ihc.widgets import train_survey
-from napari_virtual_ihc.widgets.train_curves import POINTS, Curves, thinned
-from napari_virtual_ihc.widgets.train_model import Figure, RunRow
-from napari_virtual_ihc.widgets.train_standing import Standing
-from napari_virtual_ihc.widgets.train_survey import Survey, row_of
-from napari_virtual_ihc.widgets.train_words import duration_text, row_text, size_text
+from napari_virtual_ihc.widgets.train import survey as train_survey
+from napari_virtual_ihc.widgets.train.curves import POINTS, Curves, thinned
+from napari_virtual_ihc.widgets.train.model import Figure, RunRow
+from napari_virtual_ihc.widgets.train.standing import Standing
+from napari_virtual_ihc.widgets.train.survey import Survey, row_of
+from napari_virtual_ihc.widgets.train.words import duration_text, row_text, size_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_virtual_ihc.widgets.translate_model import (
+from napari_virtual_ihc.widgets.translate.model import (
     Rate,
     TileCounts,
     TranslateState,

@@ -11,14 +11,14 @@ from viewer_fakes import fake_card, painted_slide
 from napari_virtual_ihc.models.library import Library
 from napari_virtual_ihc.tiles.cache import TileCache
 from napari_virtual_ihc.tiles.producer import TileAddress
-from napari_virtual_ihc.widgets.prepare import Choices, PrepareTranslator
-from napari_virtual_ihc.widgets.trust_model import choices, comparable_models, other_model
+from napari_virtual_ihc.widgets.translate.prepare import Choices, PrepareTranslator
+from napari_virtual_ihc.widgets.translate.trust_model import choices, comparable_models, other_model
 from napari_virtual_ihc.widgets.work import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_virtual_ihc.widgets.trust_making import TrustMap
+    from napari_virtual_ihc.widgets.translate.trust_making import TrustMap
 
 PLACE = TileAddress(0, 0, 0)
 

@@ -17,7 +17,7 @@ from napari_virtual_ihc.widgets.camera import (
     view_centre,
     visible_box,
 )
-from napari_virtual_ihc.widgets.turning import Turning, turned
+from napari_virtual_ihc.widgets.views.turning import Turning, turned
 from napari_virtual_ihc.widgets.virtual import reaches
 
 

@@ -15,7 +15,7 @@ from napari_virtual_ihc.widgets.camera import Box, look_at, set_magnification
 from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.settle import wait_until_settled
-from napari_virtual_ihc.widgets.translate_model import TileCounts, progress_text
+from napari_virtual_ihc.widgets.translate.model import TileCounts, progress_text
 from napari_virtual_ihc.widgets.virtual import virtual_layers
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     Open = Callable[[Slide], Session]
     Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]

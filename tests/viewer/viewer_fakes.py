@@ -17,7 +17,7 @@ from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
 from napari_virtual_ihc.translation.spread import Spread
-from napari_virtual_ihc.widgets.prepare import Choices, Prepared, one_pass
+from napari_virtual_ihc.widgets.translate.prepare import Choices, Prepared, one_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,7 @@ from napari_virtual_ihc.widgets import overlays
 from napari_virtual_ihc.widgets.camera import current_magnification, look_at, view_corners
 from napari_virtual_ihc.widgets.legend import Legend
 from napari_virtual_ihc.widgets.overview import Overview
-from napari_virtual_ihc.widgets.translate_model import magnification_text
+from napari_virtual_ihc.widgets.translate.model import magnification_text
 from napari_virtual_ihc.widgets.virtual import banner_in_view, heat_in_view
 from napari_virtual_ihc.widgets.window import canvas_of
 

@@ -17,14 +17,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_virtual_ihc.widgets.align import AlignController
-from napari_virtual_ihc.widgets.compare import CompareController
+from napari_virtual_ihc.widgets.align.controller import AlignController
+from napari_virtual_ihc.widgets.compare.controller import CompareController
 from napari_virtual_ihc.widgets.header import Header
 from napari_virtual_ihc.widgets.look import CHOSEN, row, tool_button
-from napari_virtual_ihc.widgets.review import ReviewController
+from napari_virtual_ihc.widgets.review.controller import ReviewController
 from napari_virtual_ihc.widgets.session import Session, session_of
-from napari_virtual_ihc.widgets.train import TrainController
-from napari_virtual_ihc.widgets.translate import TranslateController
+from napari_virtual_ihc.widgets.train.controller import TrainController
+from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QSizePolicy, QVBoxLayou
 
 from napari_virtual_ihc.widgets.camera import PRESETS, current_magnification, set_magnification
 from napari_virtual_ihc.widgets.look import row, tool_button
-from napari_virtual_ihc.widgets.translate_model import magnification_text, scale_text
-from napari_virtual_ihc.widgets.viewing import ViewingBox
+from napari_virtual_ihc.widgets.translate.model import magnification_text, scale_text
+from napari_virtual_ihc.widgets.views.viewing import ViewingBox
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session

@@ -14,7 +14,7 @@ from napari_virtual_ihc.widgets.camera import (
     set_magnification,
     turn_by,
 )
-from napari_virtual_ihc.widgets.mixing_model import Way
+from napari_virtual_ihc.widgets.views.mixing_model import Way
 from napari_virtual_ihc.widgets.virtual import hide_virtual, show_again, toggle_virtual
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.tiles.heat import HeatScale
-    from napari_virtual_ihc.widgets.region_numbers import RegionNumbers
+    from napari_virtual_ihc.widgets.translate.region_numbers import RegionNumbers
 
 SLIDE = "virtual_ihc_slide"
 VIRTUAL = "virtual_ihc_virtual"

@@ -9,11 +9,11 @@ from qtpy.QtWidgets import QApplication
 
 from napari_virtual_ihc.comparison.comparability import COMPARABILITY
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.widgets.align import AlignController
-from napari_virtual_ihc.widgets.compare import CompareController
+from napari_virtual_ihc.widgets.align.controller import AlignController
+from napari_virtual_ihc.widgets.compare.controller import CompareController
 from napari_virtual_ihc.widgets.layers import WARPED, heat_of, virtual_of
-from napari_virtual_ihc.widgets.mixing_model import Way
 from napari_virtual_ihc.widgets.settle import wait_until_settled
+from napari_virtual_ihc.widgets.views.mixing_model import Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,13 +23,13 @@ from napari_virtual_ihc.widgets.layers import (
     slide_of,
     virtual_of,
 )
-from napari_virtual_ihc.widgets.mixing import Mixing
-from napari_virtual_ihc.widgets.panes import Panes
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.requests import Requests
 from napari_virtual_ihc.widgets.services import MODELS, SLIDES, WARPS, Services
 from napari_virtual_ihc.widgets.slide_entry import SlideEntry
-from napari_virtual_ihc.widgets.turning import Turning
+from napari_virtual_ihc.widgets.views.mixing import Mixing
+from napari_virtual_ihc.widgets.views.panes import Panes
+from napari_virtual_ihc.widgets.views.turning import Turning
 from napari_virtual_ihc.widgets.virtual import place_above
 from napari_virtual_ihc.widgets.window import open_windows, unproxied, window_of
 

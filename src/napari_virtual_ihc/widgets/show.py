@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.dock import Dock
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
 WINDOW_PX = (1500, 940)
 P = TypeVar("P")
@@ -70,7 +70,7 @@ def open_window(slides: Sequence[Slide], model: str = "", paths: Sequence[Path] 
     from napari_virtual_ihc.widgets.dock import VirtualIhcDock
     from napari_virtual_ihc.widgets.layers import PATH, slide_layer
     from napari_virtual_ihc.widgets.session import session_of
-    from napari_virtual_ihc.widgets.translate import TranslateController
+    from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     viewer = napari.Viewer(title="Virtual IHC")
     viewer.window.resize(*WINDOW_PX)

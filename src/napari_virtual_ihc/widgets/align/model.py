@@ -1,0 +1,102 @@
+"""What the Align page shows, without Qt: its state and its sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from psygnal import SignalGroupDescriptor
+
+from napari_virtual_ihc.registration.placement import REST, Pose
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.registration.landmark_fit import Way
+    from napari_virtual_ihc.registration.registration import Registration
+    from napari_virtual_ihc.widgets.align.stage_model import StageRow
+
+NO_PAIR = (
+    "Open the H&E and a real IHC slide of the next section; then the one is laid onto the other."
+)
+BY_PEOPLE = "It can still be laid: by marked pairs, or by hand, below."
+NO_SCALE = "A slide states no µm/px: choose it above and type it, then it can be registered."
+
+
+@dataclass
+class AlignState:
+    """One field for each thing on the page; ``events`` tells of every change.
+
+    Attributes
+    ----------
+    fixed
+        Name of the H&E.
+    others
+        Names of the slides that can be laid onto it.
+    moving
+        Index among ``others``, −1 for none.
+    activity, done, total
+        What is going on, and how far it is; empty where nothing is.
+    result
+        What the last registration found, line by line.
+    stages, stage
+        Its stages, and which of them is shown; −1 where there is none.
+    registered
+        Whether there is a registration to save.
+    caution, error, notice
+        What may be wrong with the fit; what failed; what was done.
+    can_undo, can_redo
+        Whether there is something to undo, or to take back.
+    marking
+        Whether clicks on the canvas mark pairs.
+    marked
+        How many points are marked on each slide.
+    errors
+        Of each pair in µm, from a map made without it; NaN where there is none.
+    medians
+        Median of these for each way of using the pairs.
+    way
+        What the pairs do.
+    pose, moved
+        How the slide was moved by hand, and whether it was.
+    dragging
+        Whether drags on the canvas move it.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+
+    fixed: str = ""
+    others: tuple[str, ...] = ()
+    moving: int = -1
+    activity: str = ""
+    done: int = 0
+    total: int = 0
+    result: tuple[str, ...] = ()
+    stages: tuple[StageRow, ...] = ()
+    stage: int = -1
+    registered: bool = False
+    caution: str = ""
+    error: str = ""
+    notice: str = ""
+    can_undo: bool = False
+    can_redo: bool = False
+    marking: bool = False
+    marked: tuple[int, int] = (0, 0)
+    errors: tuple[float, ...] = ()
+    medians: tuple[tuple[Way, float], ...] = ()
+    way: Way = "correct"
+    pose: Pose = REST
+    moved: bool = False
+    dragging: bool = False
+
+
+def result_lines(found: Registration) -> tuple[str, ...]:
+    """Return what a registration found, beside its stages: how much agrees."""
+    if found.agreeing is None:
+        return ()
+    return (f"{100 * found.agreeing:.0f} % of the squares agree with the map.",)
+
+
+def progress_words(state: AlignState) -> str:
+    """Return the line beside the bar."""
+    if not state.activity:
+        return ""
+    return f"{state.activity}…" + (f" {state.done} of {state.total}" if state.total else "")

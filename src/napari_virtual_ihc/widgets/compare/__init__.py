@@ -1,0 +1,1 @@
+"""The Compare page: maps between virtual and real, numbers, report."""

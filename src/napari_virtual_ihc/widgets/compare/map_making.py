@@ -1,0 +1,122 @@
+"""From what can be compared to something that makes a map's tiles; never in the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.comparison.deformation import DEFORMATION_MAPS
+from napari_virtual_ihc.comparison.patch_encoder import (
+    FEATURES,
+    encoder_layout,
+    feature_similarity,
+)
+from napari_virtual_ihc.comparison.producer import HeatmapProducer
+from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.widgets.compare.map_model import HE, NO_MODEL
+from napari_virtual_ihc.widgets.layers import HeatInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_virtual_ihc.comparison.gate import SlidePair
+    from napari_virtual_ihc.comparison.windows import Layout
+    from napari_virtual_ihc.tiles.awaited import AwaitedTiles
+    from napari_virtual_ihc.tiles.grid import TileGrid
+    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure, TileProducer
+    from napari_virtual_ihc.widgets.compare.sides import Sides, VirtualSide
+
+_FEATURE_TILE = 8
+"""Cells a side of a tile: each costs a pass through half a network."""
+
+
+@dataclass(frozen=True)
+class MadeMap:
+    """A map ready to be shown: its tiles, what its layer says of itself, and the page."""
+
+    producer: TileProducer
+    info: HeatInfo
+    told: str
+
+
+def make_map(sides: Sides, name: str, between: str, _progress: object) -> MadeMap:
+    """Return the map ``name`` between the real IHC and ``he`` or ``virtual``; reads slides."""
+    virtual = sides.virtual
+    if between == HE or virtual is None:
+        pair, tiles = sides.he_pair(), None
+    else:
+        tiles = virtual.tiles()
+        pair = sides.virtual_pair(tiles)
+    plain = HeatmapProducer(pair, name) if name != FEATURES else _by_features(pair, virtual)
+    pair = plain.pair
+    producer = plain if tiles is None else VirtualMap(plain, tiles)
+    words = f"{plain.info.formula}; {_grain(name, pair.layout)}"
+    provenance = {"compared": [pair.fixed.fingerprint, pair.moving.fingerprint]}
+    scale = replace(plain.info, formula=words)
+    told = f"{scale.title}{'' if scale.classes else f' ({scale.unit})'}: {words}"
+    return MadeMap(producer, HeatInfo(scale, sides.he.fingerprint, provenance), told)
+
+
+def _grain(name: str, layout: Layout) -> str:
+    """Return how much tissue a value is of, in words."""
+    if name in DEFORMATION_MAPS:
+        return f"a value every {layout.cell_um:g} µm"
+    return f"window {layout.window_um:g} µm"
+
+
+def _by_features(pair: SlidePair, virtual: VirtualSide | None) -> HeatmapProducer:
+    """Return how alike the slides are to the encoder of the model that translates."""
+    from napari_virtual_ihc.models.library import Library
+    from napari_virtual_ihc.translation.patch_encoder import GeneratorEncoder
+
+    if virtual is None:
+        raise VirtualIhcError(NO_MODEL)
+    encoder = GeneratorEncoder(Library().get(virtual.info.model))
+    seen = replace(pair, layout=encoder_layout(encoder))
+    return HeatmapProducer(seen, feature_similarity(encoder), _FEATURE_TILE)
+
+
+class VirtualMap:
+    """A map's producer that waits for virtual tiles only while its own are wanted.
+
+    Parameters
+    ----------
+    producer
+        Makes the map.
+    tiles
+        The virtual tiles that it reads, of which it alone asks.
+    """
+
+    batch = 1
+    levels = 1
+    persist = True
+
+    def __init__(self, producer: HeatmapProducer, tiles: AwaitedTiles) -> None:
+        self._producer, self._tiles = producer, tiles
+        self.grid: TileGrid = producer.grid
+        self.key, self.label = producer.key, producer.label
+
+    def group(self, address: TileAddress) -> Sequence[TileAddress]:
+        """Return the tile alone."""
+        return [address]
+
+    def produce(
+        self,
+        addresses: Sequence[TileAddress],
+        *,
+        preview: Callable[[TileAddress, Pixels], None],
+        cancelled: Callable[[], bool],
+    ) -> dict[TileAddress, Pixels | TileFailure]:
+        """Return RGBA tiles; see `HeatmapProducer.produce`.
+
+        Raises
+        ------
+        VirtualIhcError
+            If virtual tiles that they need failed.
+        """
+        self._tiles.cancelled = cancelled
+        self._tiles.failed.clear()
+        made = self._producer.produce(addresses, preview=preview, cancelled=cancelled)
+        for reason in self._tiles.failed.values():
+            raise VirtualIhcError(f"A virtual tile failed here: {reason}")
+        return made

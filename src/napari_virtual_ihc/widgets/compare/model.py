@@ -1,0 +1,89 @@
+"""What the Compare page shows, without Qt: its state and its sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from psygnal import SignalGroupDescriptor
+
+from napari_virtual_ihc.widgets.compare.regions import VIEW
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.widgets.compare.measuring import Answer
+    from napari_virtual_ihc.widgets.compare.sides import Sides
+
+NO_REGISTRATION = (
+    "Lay a real IHC slide onto the H&E first, on the Align page; then the two are compared here."
+)
+NO_VIRTUAL = "Numbers need a virtual IHC: switch on live translation on the Translate page."
+HELD = "Live translation is off, so the view is not measured by itself; press Measure."
+MOST_LIVE_MM2 = 2.0
+TOO_LARGE = f"Zoom in to under {MOST_LIVE_MM2:g} mm² for numbers of the view, or press Measure."
+
+
+@dataclass
+class CompareState:
+    """One field for each thing on the page; ``events`` tells of every change.
+
+    Attributes
+    ----------
+    pair
+        Which slides lie on each other; empty where none do.
+    virtual
+        Whether there is a virtual IHC to measure.
+    where, cells, vectors
+        What is to be measured, and how.
+    live
+        Whether the view is measured whenever it rests.
+    measure
+        Whose agreement is shown.
+    activity, done, total, left
+        What is going on, how far it is, and words for the time left; empty where nothing is.
+    answer
+        What was measured last.
+    view_answer, view_note
+        The same of the view; why it has none.
+    error, notice
+        What failed; what was done.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+
+    pair: str = ""
+    virtual: bool = False
+    where: str = VIEW
+    cells: str = "auto"
+    vectors: str = "published"
+    live: bool = True
+    measure: str = "dab_area"
+    activity: str = ""
+    done: int = 0
+    total: int = 0
+    left: str = ""
+    answer: Answer | None = None
+    view_answer: Answer | None = None
+    view_note: str = ""
+    error: str = ""
+    notice: str = ""
+
+
+def pair_line(sides: Sides | None) -> str:
+    """Return which slides are compared, and with which virtual stain."""
+    if sides is None:
+        return ""
+    virtual = "no virtual layer" if sides.virtual is None else _virtual(sides)
+    return f"{sides.aligned.moving.name} on {sides.aligned.fixed.name} · {virtual}"
+
+
+def progress_line(state: CompareState) -> str:
+    """Return the line beside the bar."""
+    if not state.activity:
+        return ""
+    counted = f" {state.done} of {state.total}" if state.total else ""
+    return f"{state.activity}…{counted}{state.left}"
+
+
+def _virtual(sides: Sides) -> str:
+    assert sides.virtual is not None
+    return f"virtual {sides.virtual.info.marker} by {sides.virtual.info.model}"

@@ -1,0 +1,126 @@
+"""The Compare page's numbers in words and small tables; no Qt in here."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from napari_virtual_ihc.comparison.agreement import totals
+from napari_virtual_ihc.comparison.tally import MEASURES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_virtual_ihc.comparison.agreement import Paired
+    from napari_virtual_ihc.measures.bootstrap import Estimate
+    from napari_virtual_ihc.widgets.compare.measuring import Answer
+
+STATISTICS = {
+    "pearson": "Pearson r", "spearman": "Spearman ρ", "icc": "ICC(2,1)", "bias": "bias",
+    "lower": "lower limit", "upper": "upper limit", "dice": "Dice of area", "kappa": "weighted κ",
+}  # fmt: skip
+_TABLE = '<table width="100%" cellspacing="0" cellpadding="2">'
+_TO = "\u2060…\u2060"
+"""Between the ends of an interval, which stay on one line."""
+_FEWEST = 3
+_UM2_PER_MM2 = 1e6
+
+
+def share_line(answer: Answer) -> str:
+    """Return how much of the tissue the numbers are of."""
+    share = answer.tally.comparable
+    if not math.isfinite(share):
+        return f"{_capital(answer.region.words)}: no tissue on both slides."
+    failed = f" {answer.failed} virtual tiles failed and are left out." if answer.failed else ""
+    tissue = answer.tally.tissue_um2 / _UM2_PER_MM2
+    return (
+        f"{_capital(answer.region.words)}: {100 * share:.3g} % of {tissue:.2g} mm² tissue is "
+        f"comparable; only that is measured.{failed}"
+    )
+
+
+def region_table(answer: Answer) -> str:
+    """Return every measure of the region for both slides, as HTML."""
+    values = totals(answer.tally)
+    rows = [
+        f"<tr><td>{escape(one.title)}</td>{_right(number(values[one.name]['virtual']))}"
+        f"{_right(number(values[one.name]['real']))}<td>&nbsp;{escape(one.unit)}</td></tr>"
+        for one in MEASURES
+        if any(math.isfinite(value) for value in values[one.name].values())
+    ]
+    head = f"<tr><td></td>{_right('<b>virtual</b>')}{_right('<b>real</b>')}<td></td></tr>"
+    return f"{_TABLE}{head}{''.join(rows)}</table>" if rows else ""
+
+
+def agreement_table(found: Sequence[Paired]) -> str:
+    """Return one measure's agreement, a column for each size of square, as HTML."""
+    if not found:
+        return ""
+    head = "".join(_right(f"<b>{one.square_um:g}</b>") for one in found)
+    counts = "".join(_right(str(len(one.real))) for one in found)
+    rows = [f"<tr><td><b>µm squares</b></td>{head}</tr>", f"<tr><td>n</td>{counts}</tr>"]
+    for name, words in STATISTICS.items():
+        if any(name in one.statistics for one in found):
+            cells = "".join(_right(interval(one.statistics.get(name))) for one in found)
+            rows.append(f"<tr><td>{escape(words)}</td>{cells}</tr>")
+    return f"{_TABLE}{''.join(rows)}</table>"
+
+
+def live_line(found: Sequence[Paired]) -> str:
+    """Return the agreement of the smallest squares that there are enough of, in one sentence."""
+    if not found or len(found[0].real) < _FEWEST:
+        return "Too few squares of 50 µm here to tell an agreement."
+    one = found[0]
+    told = (f"{STATISTICS[name]} {_inline(one.statistics[name])}" for name in ("pearson", "icc"))
+    return (
+        f"{one.measure.title} in {len(one.real)} squares of {one.square_um:g} µm: "
+        f"{', '.join(told)}."
+    )
+
+
+def of_measure(found: Sequence[Paired], name: str) -> list[Paired]:
+    """Return the agreement of one measure, smallest squares first."""
+    return [one for one in found if one.measure.name == name]
+
+
+def measured(found: Sequence[Paired]) -> list[tuple[str, str]]:
+    """Return names and titles of the measures that have an agreement."""
+    names = {one.measure.name for one in found}
+    return [(one.name, one.title) for one in MEASURES if one.name in names]
+
+
+def number(value: float) -> str:
+    """Return three significant digits, a dash for none."""
+    return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def interval(estimate: Estimate | None) -> str:
+    """Return a value with its interval under it, as HTML."""
+    if estimate is None or not math.isfinite(estimate.value):
+        return "–"
+    if not math.isfinite(estimate.low):
+        return _short(estimate.value)
+    low, high = _short(estimate.low), _short(estimate.high)
+    return f"{_short(estimate.value)}<br><small>{low}{_TO}{high}</small>"
+
+
+def _inline(estimate: Estimate) -> str:
+    low, high = _short(estimate.low), _short(estimate.high)
+    return f"{_short(estimate.value)} ({low} to {high})"
+
+
+def _short(value: float) -> str:
+    """Return two digits, which is as much as a bootstrap says."""
+    if not math.isfinite(value):
+        return "–"
+    digits = 2 if abs(value) < 1 else 1 if abs(value) < 10 else 0
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _right(text: str) -> str:
+    return f'<td align="right">{text}</td>'
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]

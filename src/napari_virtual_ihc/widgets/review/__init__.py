@@ -1,0 +1,1 @@
+"""The Review page: views, regions, blind reads, and the review as a file."""

@@ -1,0 +1,1 @@
+"""The Train page: form, runs, curves, and pairs cut from two slides."""

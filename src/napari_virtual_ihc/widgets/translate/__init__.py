@@ -1,0 +1,1 @@
+"""The Translate page: a model on a slide, regions, maps of trust."""

@@ -1,0 +1,1 @@
+"""Ways to look: linked panes, and two layers in one canvas."""
