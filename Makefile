@@ -12,7 +12,7 @@ demo: $(READY)
 	$(SCREEN) $(BIN)/virtual-ihc demo --out demo
 
 test: $(READY)
-	$(SCREEN) $(BIN)/python -m pytest --ignore tests/viewer --numprocesses 2 --dist loadscope $(PYTEST)
+	OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest --ignore tests/viewer --numprocesses 2 --dist loadscope $(PYTEST)
 	$(SCREEN) $(BIN)/python -m pytest tests/viewer $(PYTEST)
 
 slow: $(READY)

@@ -116,7 +116,7 @@ def test_an_auxiliary_is_examined_pictured_and_kept(
     held_out = len(trainer.data.validation)
     assert {figure.n for figure in card.validation} == {held_out}
     assert card.validation[0].protocol == "mean |rebuilt - H&E|; mean over held-out pairs"
-    with pytest.raises(ModelError, match="is a auxiliary and cannot translate"):
+    with pytest.raises(ModelError, match="is of kind auxiliary and cannot translate"):
         facts_of(card)
 
 
