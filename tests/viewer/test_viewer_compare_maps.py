@@ -69,7 +69,9 @@ def test_a_map_goes_with_its_choice_its_layer_and_its_registration(
     pixels = shown(compare.session)
     good = (pixels[..., :3] == COLOURS[Verdict.COMPARABLE][:3]).all(axis=-1)
     bad = (pixels[..., :3] == COLOURS[Verdict.SHIFTED][:3]).all(axis=-1)
-    assert good[2:-2, 2:13].mean() > 0.9
+    torn = (pixels[..., :3] == COLOURS[Verdict.TORN_OR_FOLDED][:3]).all(axis=-1)
+    assert good[2:-2, 2:10].mean() > 0.9
+    assert (good | torn)[2:-2, 2:13].mean() > 0.9
     assert bad[2:-2, 19:-2].mean() > 0.8
     assert "window 80 µm" in compare.view.map.formula.text()
     legend = compare.session.canvas.legend
