@@ -56,8 +56,10 @@ def demo(
     stay = window if window is not None else not os.environ.get("VIRTUAL_IHC_VIRTUAL_SCREEN")
     slides = _demo_slides(slide, ihc, size)
     shown = open_window(slides, model)
-    pictures = Tour(shown, out, say).run()
+    tour = Tour(shown, out, say)
+    pictures = tour.run()
     if len(slides) > 1:
+        tour.look_closely()
         pictures += ReviewTour(shown, out, say).run()
     if not stay:
         shown.viewer.close()

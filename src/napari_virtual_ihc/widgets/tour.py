@@ -54,6 +54,8 @@ class Tour:
         VirtualIhcError
             If the slide cannot be shown or translated.
         """
+        self._say("Opening the slide and preparing the model …")
+        self._settle()
         self.look_closely()
         self._pair("20x")
         self._window("window-20x")
@@ -69,7 +71,6 @@ class Tour:
 
     def look_closely(self) -> None:
         """Look at the busiest place at 20×, and wait until it is translated."""
-        self._say("Opening the slide and preparing the model …")
         self._settle()
         self._go_to_the_busiest_place()
         self._say("Translating what is on screen at 20× …")
