@@ -32,9 +32,10 @@ from texture import random_model, tissue_slide
 
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
+from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.translation.backends.choose import has_bf16_units, openvino_installed
 from napari_virtual_ihc.translation.backends.torch_backend import exact_arithmetic
-from napari_virtual_ihc.translation.calibration import collect_statistics, never
+from napari_virtual_ihc.translation.calibration import collect_statistics
 from napari_virtual_ihc.translation.export_run import write_tiles
 from napari_virtual_ihc.translation.pipeline import Pipeline
 from napari_virtual_ihc.translation.translator import Translator

@@ -8,12 +8,12 @@ import torch
 from translation_scenes import resnet_model, slide_of, tissue, whole
 
 from napari_virtual_ihc.errors import Cancelled, UsageError
+from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.translation.backends import choose as choosing
 from napari_virtual_ihc.translation.backends.base import is_out_of_memory
 from napari_virtual_ihc.translation.backends.choose import Choice, choose, has_bf16_units
 from napari_virtual_ihc.translation.backends.openvino_backend import OpenVinoBackend
 from napari_virtual_ihc.translation.backends.torch_backend import TorchBackend, to_bytes, to_unit
-from napari_virtual_ihc.translation.calibration import never
 from napari_virtual_ihc.translation.translator import Translator
 
 if TYPE_CHECKING:

@@ -18,9 +18,8 @@ from napari_virtual_ihc.networks.as_tested import as_tested
 from napari_virtual_ihc.networks.dropout import dropout_layers
 from napari_virtual_ihc.networks.init import initialise
 from napari_virtual_ihc.networks.registry import build
-from napari_virtual_ihc.tiles.producer import TileAddress
+from napari_virtual_ihc.tiles.producer import TileAddress, never
 from napari_virtual_ihc.translation.backends.torch_backend import to_bytes, to_unit
-from napari_virtual_ihc.translation.calibration import never
 from napari_virtual_ihc.translation.cluster import order_of
 from napari_virtual_ihc.translation.export import Options, translate_slide
 from napari_virtual_ihc.translation.translator import Translator

@@ -10,10 +10,10 @@ from napari_virtual_ihc.networks.init import initialise
 from napari_virtual_ihc.networks.norm import pooled_statistics
 from napari_virtual_ihc.networks.radius import halo
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
+from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.translation.backends.openvino_backend import OpenVinoBackend
 from napari_virtual_ihc.translation.backends.shrinking import shrinking
 from napari_virtual_ihc.translation.backends.torch_backend import TorchBackend
-from napari_virtual_ihc.translation.calibration import never
 
 LAYOUTS = [
     ResnetConfig(ngf=4, n_blocks=n, n_downsampling=halvings, antialias=down, antialias_up=up)

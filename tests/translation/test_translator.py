@@ -13,9 +13,8 @@ from napari_virtual_ihc.measures.seam import SeamFigure
 from napari_virtual_ihc.networks.norm import LayerStatistics, freeze_statistics
 from napari_virtual_ihc.networks.resnet import ResnetConfig
 from napari_virtual_ihc.slides.slide import Slide
-from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
+from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure, never
 from napari_virtual_ihc.translation.backends.torch_backend import to_bytes, to_unit
-from napari_virtual_ihc.translation.calibration import never
 from napari_virtual_ihc.translation.forwards import Forwards
 from napari_virtual_ihc.translation.translator import Translator
 

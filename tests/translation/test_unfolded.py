@@ -21,9 +21,10 @@ from napari_virtual_ihc.networks.norm import (
     pooled_statistics,
 )
 from napari_virtual_ihc.networks.radius import dependency_radius
+from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.translation.backends.lockstep import lockstep_statistics
 from napari_virtual_ihc.translation.backends.torch_backend import to_bytes, to_unit
-from napari_virtual_ihc.translation.calibration import ignore, never
+from napari_virtual_ihc.translation.calibration import ignore
 from napari_virtual_ihc.translation.translator import Translator
 
 if TYPE_CHECKING:

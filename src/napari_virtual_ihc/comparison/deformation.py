@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from napari_virtual_ihc.comparison.views import Heatmap, MapInfo
@@ -66,41 +65,11 @@ DEFORMATION_MAPS: dict[str, Heatmap] = {
 """Maps that need a registered slide."""
 
 
-def displacement_magnitude(field: Values, step_um: float, *, elastic: bool = False) -> Values:
-    """Return the length of a displacement field, µm.
-
-    Parameters
-    ----------
-    field
-        (2, rows, columns): displacement in y and x, µm.
-    step_um
-        Distance of its points, µm.
-    elastic
-        Whether to take off the affine part that fits best, so that only bending is left.
-    """
-    chosen = field - _affine_part(field, step_um) if elastic else field
-    return np.asarray(np.hypot(chosen[0], chosen[1]), np.float64)
-
-
 def jacobian(field: Values, step_um: float) -> Values:
     """Return the determinant of I + ∇u, (rows, columns): 1 keeps area, ≤ 0 folds."""
     (yy, yx), (xy, xx) = (np.gradient(part, step_um) for part in field)
     determinant: Values = (1 + yy) * (1 + xx) - yx * xy
     return determinant
-
-
-def round_trip(forward: Values, backward: Values, step_um: float) -> Values:
-    """Return how far a point lands from itself after both fields, µm; nan beyond the grid.
-
-    Parameters
-    ----------
-    forward, backward
-        (2, rows, columns) each, µm, on the same grid from its corner.
-    """
-    rows, columns = np.indices(forward.shape[1:], dtype=np.float64)
-    at = rows + forward[0] / step_um, columns + forward[1] / step_um
-    back = [ndimage.map_coordinates(part, at, order=1, cval=np.nan) for part in backward]
-    return np.asarray(np.hypot(forward[0] + back[0], forward[1] + back[1]), np.float64)
 
 
 def landmark_error(
@@ -134,12 +103,3 @@ def landmark_error(
     mean = (weight * errors[index]).sum(axis=-1) / weight.sum(axis=-1)
     support = np.asarray(np.exp(closeness[..., 0]), np.float64)
     return np.where(away[..., 0] <= _FARTHEST * spread_um, mean, np.nan), support
-
-
-def _affine_part(field: Values, step_um: float) -> Values:
-    """Return the affine field nearest to a field by least squares."""
-    rows, columns = np.indices(field.shape[1:]).reshape(2, -1) * step_um
-    design = np.stack([np.ones(len(rows)), rows, columns], -1)
-    fitted, *_ = np.linalg.lstsq(design, field.reshape(2, -1).T, rcond=None)
-    part: Values = (design @ fitted).T.reshape(field.shape)
-    return part

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.errors import Cancelled, VirtualIhcError
 from napari_virtual_ihc.tiles.cache import tile_key
+from napari_virtual_ihc.tiles.producer import never
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.tiles.service import TileService
 
 _STEP = 0.02
-
-
-def never() -> bool:
-    """Return that the tiles are still wanted."""
-    return False
 
 
 class AwaitedTiles:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 
+def never() -> bool:
+    """Never cancel."""
+    return False
+
+
 class TileAddress(NamedTuple):
     """Where a tile lies: level (0 is the producer's own grid, n is 2**n coarser), row, column."""
 

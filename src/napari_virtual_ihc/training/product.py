@@ -12,6 +12,7 @@ from napari_virtual_ihc.models.folder import Model
 from napari_virtual_ihc.networks.folding import Generator, fold_spectral
 from napari_virtual_ihc.networks.registry import build
 from napari_virtual_ihc.slides.slide import Slide
+from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.translation.calibration import Statistics, measured_on
 from napari_virtual_ihc.translation.plan import facts_of
 from napari_virtual_ihc.translation.translator import Translator
@@ -115,7 +116,7 @@ class Product:
             loaded = here.load(tiles)
             made = dict(loaded.done)
             if loaded.core is not None:
-                image = self._prepared.forwards.run(loaded.pixels, loaded.core, _never)
+                image = self._prepared.forwards.run(loaded.pixels, loaded.core, never)
                 made |= here.loader.finish(loaded, image)
             for address, tile in made.items():
                 assert isinstance(tile, np.ndarray)
@@ -135,10 +136,6 @@ class Product:
         )
 
 
-def _never() -> bool:
-    return False
-
-
 def _measure(model: Model, pictures: Sequence[NDArray[np.uint8]], device: str) -> Statistics:
     from napari_virtual_ihc.translation.backends.lockstep import lockstep_statistics
 
@@ -152,7 +149,7 @@ def _measure(model: Model, pictures: Sequence[NDArray[np.uint8]], device: str) -
         raise DataError(f"Pictures of under {facts.stride} px cannot be validated on.")
     windows = [centre(picture, side).transpose(2, 0, 1) for picture in chosen]
     margin = min(_MARGIN_PX, side // 8)
-    layers = lockstep_statistics(model.network(), windows, margin, device, _ignore, _never)
+    layers = lockstep_statistics(model.network(), windows, margin, device, _ignore, never)
     return Statistics(layers, len(windows))
 
 

@@ -18,6 +18,7 @@ from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.files import atomic_write_bytes, hash_of, read_json, write_json
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.stains.tissue import MASK_VERSION
+from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.translation import sites
 
 if TYPE_CHECKING:
@@ -38,11 +39,6 @@ Pair = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
 
 def ignore(done: int, total: int) -> None:
     """Take no notice of progress."""
-
-
-def never() -> bool:
-    """Never cancel."""
-    return False
 
 
 @dataclass(frozen=True)

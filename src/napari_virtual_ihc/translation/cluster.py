@@ -175,7 +175,7 @@ def make_block(order: Order, out: str, block: Block) -> Tally:
         If this worker cannot make the same bytes, or cannot write.
     """
     from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
-    from napari_virtual_ihc.translation.calibration import never
+    from napari_virtual_ihc.tiles.producer import never
     from napari_virtual_ihc.translation.export_run import write_tiles
 
     bench = _bench(order)

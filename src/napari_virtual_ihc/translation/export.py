@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from napari_virtual_ihc.errors import ExportError, UsageError
 from napari_virtual_ihc.slides.ome_tiff import write_ome_tiff
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
-from napari_virtual_ihc.translation.calibration import ignore, never
+from napari_virtual_ihc.tiles.producer import never
+from napari_virtual_ihc.translation.calibration import ignore
 from napari_virtual_ihc.translation.export_run import ExportRun, wanted_tiles
 from napari_virtual_ihc.translation.record import (
     Record,

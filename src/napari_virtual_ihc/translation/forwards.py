@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.translation.backends.base import is_out_of_memory
 from napari_virtual_ihc.translation.blocks import Window
 
@@ -171,18 +172,14 @@ def same_in_pieces(runner: Runner, margin: int, side: int, half: int) -> bool:
     noise = np.random.default_rng(0).integers(0, 256, (side + 2 * margin,) * 2 + (3,), np.uint8)
     core = Window(0, 0, side, side)
     try:
-        whole = runner(noise, core, _never)
-        cut = in_pieces(runner, noise, core, margin, half, _never)
+        whole = runner(noise, core, never)
+        cut = in_pieces(runner, noise, core, margin, half, never)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         runner.release()
         return True
     return bool(np.array_equal(whole, cut))
-
-
-def _never() -> bool:
-    return False
 
 
 def parts(core: Window, side: int) -> list[Window]:

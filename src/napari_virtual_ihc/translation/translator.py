@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.settings import load_settings
-from napari_virtual_ihc.tiles.producer import TileFailure
+from napari_virtual_ihc.tiles.producer import TileFailure, never
 from napari_virtual_ihc.tiles.unfinished import marked_unfinished
-from napari_virtual_ihc.translation.calibration import ignore, never
+from napari_virtual_ihc.translation.calibration import ignore
 from napari_virtual_ihc.translation.identity import provenance_of
 from napari_virtual_ihc.translation.loading import BlockLoader
 from napari_virtual_ihc.translation.makers import Makers, Stepwise

@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_virtual_ihc.errors import ModelError, UsageError
 from napari_virtual_ihc.provenance import stamp
-from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
-from napari_virtual_ihc.translation.calibration import ignore, never
+from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure, never
+from napari_virtual_ihc.translation.calibration import ignore
 from napari_virtual_ihc.translation.identity import ALGORITHM
 from napari_virtual_ihc.translation.output import Output
 from napari_virtual_ihc.translation.plan import asked_for

@@ -68,13 +68,6 @@ def show_scale_bar(viewer: ViewerModel) -> None:
     viewer.canvas.overlay_tiling.bottom_left = "vertical"
 
 
-def remove_overlays(viewer: ViewerModel) -> None:
-    """Take our own overlays off the canvas."""
-    for name in (BANNER, MAGNIFICATION):
-        if name in viewer.canvas.overlays:
-            del viewer.canvas.overlays[name]
-
-
 def _text_overlay(viewer: ViewerModel, name: str) -> TextOverlay:
     overlays = viewer.canvas.overlays
     if name not in overlays:

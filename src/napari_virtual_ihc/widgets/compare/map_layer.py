@@ -117,6 +117,3 @@ class MapLayer(QObject):
         if layer is self._layer:
             self._layer = None
             self.choose(OFF)
-
-
-_ALIGNED = "virtual_ihc_aligned"

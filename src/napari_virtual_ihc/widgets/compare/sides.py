@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_virtual_ihc.comparison.gate import SlidePair, layout_for
-from napari_virtual_ihc.tiles.awaited import AwaitedTiles, never
+from napari_virtual_ihc.tiles.awaited import AwaitedTiles
 from napari_virtual_ihc.tiles.produced_slide import produced_slide
+from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.widgets.layers import VirtualInfo, virtual_of
 
 if TYPE_CHECKING:
