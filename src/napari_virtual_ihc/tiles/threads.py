@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Worker:
     loop
         Returns when the work is over. Torch pools live per thread, so the thread is not recycled.
     died
-        Told of the exception on the dying thread; returns whether to start again.
+        Told of the exception on the dying thread; returns whether to start again, which the new
+        thread does once the dying one is gone and `threading.excepthook` was told.
     niceness
         See :func:`step_back`.
     """
@@ -44,18 +46,26 @@ class Worker:
         """Start the thread where it does not run yet."""
         with self._starting:
             if self._thread is None or again:
-                self._thread = threading.Thread(target=self._run, name=self._name)
+                former = self._thread
+                self._thread = threading.Thread(target=self._run, args=(former,), name=self._name)
                 self._thread.start()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread; return whether it ended within ``timeout`` s."""
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return True
-        thread.join(max(timeout, 0.0))
-        return not thread.is_alive()
+        """Wait for the thread, and for those it follows; return whether in ``timeout`` s."""
+        end = time.monotonic() + timeout
+        ended: threading.Thread | None = None
+        while (thread := self._thread) is not None and thread is not ended:
+            if thread is threading.current_thread():
+                return True
+            thread.join(max(end - time.monotonic(), 0.0))
+            if thread.is_alive():
+                return False
+            ended = thread
+        return True
 
-    def _run(self) -> None:
+    def _run(self, former: threading.Thread | None) -> None:
+        if former is not None:
+            former.join()
         whole = False
         step_back(self._niceness)
         try:
