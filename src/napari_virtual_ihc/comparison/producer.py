@@ -23,17 +23,17 @@ from napari_virtual_ihc.comparison.structure import (
     SSIM_STRUCTURE,
     TEXTURE,
 )
-from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.files import hash_of
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.heat import coloured
+from napari_virtual_ihc.tiles.producer import TileByTile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from napari_virtual_ihc.comparison.gate import SlidePair
     from napari_virtual_ihc.comparison.views import Heatmap, MapInfo, PairView
-    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
+    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
 
 _ALGORITHM = "heatmap-tiles/4"
 _TILE = 32
@@ -49,7 +49,7 @@ REGISTERED_MAP_NAMES = (*MAP_NAMES, *DEFORMATION_MAPS)
 """Maps that can be made of two slides of which the second was registered."""
 
 
-class HeatmapProducer:
+class HeatmapProducer(TileByTile):
     """Tiles of one map of two slides, a pixel per cell; see `tiles.producer.TileProducer`.
 
     Reads both fingerprints, so create it off the GUI thread.
@@ -64,8 +64,6 @@ class HeatmapProducer:
         Cells a side of a tile.
     """
 
-    batch = 1
-    levels = 1
     persist = True
 
     def __init__(self, pair: SlidePair, chosen: str | Heatmap, tile: int = _TILE) -> None:
@@ -87,25 +85,9 @@ class HeatmapProducer:
         """What the map shows."""
         return COMPARABILITY if self._map is None else self._map.info
 
-    def group(self, address: TileAddress) -> Sequence[TileAddress]:
-        """Return the tile alone."""
-        return [address]
-
-    def produce(
-        self,
-        addresses: Sequence[TileAddress],
-        *,
-        preview: Callable[[TileAddress, Pixels], None],
-        cancelled: Callable[[], bool],
-    ) -> dict[TileAddress, Pixels | TileFailure]:
-        """Return RGBA tiles, clear where no slide has tissue."""
-        made: dict[TileAddress, Pixels | TileFailure] = {}
-        for address in addresses:
-            if cancelled():
-                raise Cancelled
-            box = self.grid.box(address.row, address.col)
-            made[address] = self._coloured(self.pair.view(*box))
-        return made
+    def tile(self, address: TileAddress, cancelled: Callable[[], bool]) -> Pixels:
+        """Return an RGBA tile, clear where no slide has tissue."""
+        return self._coloured(self.pair.view(*self.grid.box(address.row, address.col)))
 
     def _coloured(self, view: PairView) -> Pixels:
         if self._map is None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_virtual_ihc.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +22,10 @@ Pixels = NDArray[np.uint8]
 def never() -> bool:
     """Never cancel."""
     return False
+
+
+def unseen(address: TileAddress, tile: Pixels) -> None:
+    """Take no notice of an unfinished tile."""
 
 
 class TileAddress(NamedTuple):
@@ -115,3 +122,33 @@ class TileProducer(Protocol):
             If the whole call failed; the service counts its tiles as failed and goes on.
         """
         ...
+
+
+class TileByTile(ABC):
+    """What producers share whose tiles are made one by one, on one level unless they say more."""
+
+    batch = 1
+    levels = 1
+
+    @abstractmethod
+    def tile(self, address: TileAddress, cancelled: Callable[[], bool]) -> Pixels | TileFailure:
+        """Make one tile; see `TileProducer.produce`."""
+
+    def group(self, address: TileAddress) -> Sequence[TileAddress]:
+        """Return the tile alone."""
+        return (address,)
+
+    def produce(
+        self,
+        addresses: Sequence[TileAddress],
+        *,
+        preview: Callable[[TileAddress, Pixels], None],
+        cancelled: Callable[[], bool],
+    ) -> dict[TileAddress, Pixels | TileFailure]:
+        """Make the tiles; see `TileProducer.produce`."""
+        made: dict[TileAddress, Pixels | TileFailure] = {}
+        for address in addresses:
+            if cancelled():
+                raise Cancelled
+            made[address] = self.tile(address, cancelled)
+        return made

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.files import hash_of
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.hatch import hatch
+from napari_virtual_ihc.tiles.producer import TileByTile
 from napari_virtual_ihc.tiles.shapes import level_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
+    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
 
 _ALGORITHM = "slide-tiles/1"
 _UNIT_SCALE = 1.0
 
 
-class SlideProducer:
+class SlideProducer(TileByTile):
     """Tiles of a slide at 2**n times its level 0's µm/px; unreadable pixels are hatched.
 
     What lies off a slide that was laid onto another is clear. The slide's fingerprint is read, so
@@ -38,8 +38,6 @@ class SlideProducer:
         Whether to keep the tiles on disk too: pays only where decoding is slow.
     """
 
-    batch = 1
-
     def __init__(self, slide: Slide, *, tile: int = 512, persist: bool = False) -> None:
         self._slide = slide if slide.mpp is not None else slide.with_mpp(_UNIT_SCALE)
         height, width = slide.shape
@@ -49,33 +47,15 @@ class SlideProducer:
         self.label = slide.name
         self.key = hash_of(_ALGORITHM, slide.fingerprint, tile)
 
-    def group(self, address: TileAddress) -> Sequence[TileAddress]:
-        """Return the tile alone: each is read by itself."""
-        return [address]
-
-    def produce(
-        self,
-        addresses: Sequence[TileAddress],
-        *,
-        preview: Callable[[TileAddress, Pixels], None],
-        cancelled: Callable[[], bool],
-    ) -> dict[TileAddress, Pixels | TileFailure]:
-        """Return RGBA tiles, opaque inside the slide; see :class:`TileProducer`."""
-        made: dict[TileAddress, Pixels | TileFailure] = {}
-        for address in addresses:
-            if cancelled():
-                raise Cancelled
-            made[address] = self._read(address)
-        return made
+    def tile(self, address: TileAddress, cancelled: Callable[[], bool]) -> Pixels:
+        """Return an RGBA tile, opaque inside the slide."""
+        grid = self.grid.level(address.level)
+        return self._region(*grid.box(address.row, address.col), grid.mpp)
 
     def overview(self) -> Pixels:
         """Return the coarsest level, uint8 RGBA, for the pyramid; not on the GUI thread."""
         grid = self.grid.level(self.levels - 1)
         return self._region(0, 0, grid.height, grid.width, grid.mpp)
-
-    def _read(self, address: TileAddress) -> Pixels:
-        grid = self.grid.level(address.level)
-        return self._region(*grid.box(address.row, address.col), grid.mpp)
 
     def _region(self, y: int, x: int, height: int, width: int, mpp: float) -> Pixels:
         region = self._slide.region(y * mpp, x * mpp, height, width, mpp)

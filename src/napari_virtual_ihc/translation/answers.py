@@ -10,7 +10,7 @@ import numpy as np
 from napari_virtual_ihc.files import hash_of
 from napari_virtual_ihc.slides.resample import resample
 from napari_virtual_ihc.tiles.cache import tile_key
-from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
+from napari_virtual_ihc.tiles.producer import TileAddress, TileByTile, TileFailure, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -51,7 +51,7 @@ class Answers:
         made: Made = {address: tile for address, tile in found.items() if tile is not None}
         missing = [address for address in wanted if address not in made]
         if missing:
-            fresh = producer.produce(missing, preview=_unseen, cancelled=cancelled)
+            fresh = producer.produce(missing, preview=unseen, cancelled=cancelled)
             made |= {address: tile for address, tile in fresh.items() if address in keys}
             self._keep({address: made[address] for address in missing})
         return made
@@ -80,7 +80,7 @@ class Answers:
                 put(tile_key(self.producer.key, address), tile)
 
 
-class Regridded:
+class Regridded(TileByTile):
     """A producer's pixels on the grid of another scale; a `TileProducer`.
 
     They are resampled as slides are. A pixel that needs a clear one is clear.
@@ -95,8 +95,6 @@ class Regridded:
         Of the producer's tiles.
     """
 
-    batch = 1
-    levels = 1
     persist = False
 
     def __init__(self, producer: TileProducer, grid: TileGrid, cache: TileCache) -> None:
@@ -111,18 +109,8 @@ class Regridded:
         place = [grid.height, grid.width, grid.tile, grid.mpp]
         return hash_of(_ALGORITHM, self._answers.producer.key, place)
 
-    def group(self, address: TileAddress) -> Sequence[TileAddress]:
-        """Return the tile alone."""
-        return [address]
-
-    def produce(
-        self, addresses: Sequence[TileAddress], *,
-        preview: Callable[[TileAddress, Pixels], None], cancelled: Callable[[], bool],
-    ) -> Made:  # fmt: skip
-        """Return the tiles; a failure behind one is its failure."""
-        return {address: self._tile(address, cancelled) for address in addresses}
-
-    def _tile(self, address: TileAddress, cancelled: Never) -> Pixels | TileFailure:
+    def tile(self, address: TileAddress, cancelled: Never) -> Pixels | TileFailure:
+        """Return a tile, or the first failure behind it."""
         own = self._answers.producer.grid
         y, x, h, w = self.grid.box(address.row, address.col)
         failures: list[TileFailure] = []
@@ -145,7 +133,3 @@ def on_one_grid(producers: Sequence[TileProducer], cache: TileCache) -> list[Til
     """Return producers of one slide on the coarsest grid among them."""
     coarsest = max((one.grid for one in producers), key=lambda grid: grid.mpp)
     return [one if one.grid == coarsest else Regridded(one, coarsest, cache) for one in producers]
-
-
-def _unseen(address: TileAddress, tile: Pixels) -> None:
-    """Take no notice of an unfinished tile."""

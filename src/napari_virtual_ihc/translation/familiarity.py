@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_virtual_ihc.errors import Cancelled, ModelError
+from napari_virtual_ihc.errors import ModelError
 from napari_virtual_ihc.files import hash_of
 from napari_virtual_ihc.measures.fineness import (
     PROTOCOL,
@@ -23,15 +23,16 @@ from napari_virtual_ihc.stains.unmix import unmix
 from napari_virtual_ihc.stains.vectors import H_E
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.heat import HeatScale, coloured
+from napari_virtual_ihc.tiles.producer import TileByTile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.models.card import ColourStatistics, ModelCard
     from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
+    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
 
     Values = NDArray[np.float64]
 
@@ -117,7 +118,7 @@ class TrainingLook:
         return np.asarray(np.sqrt(square), np.float64)
 
 
-class Unfamiliar:
+class Unfamiliar(TileByTile):
     """Distance of the H&E from what a model was trained on; a `TileProducer`, a pixel per cell.
 
     A cell is 32 px of the model's scale; a value looks at the tissue of 5 × 5 cells, pen marks
@@ -136,8 +137,6 @@ class Unfamiliar:
         If the card does not state the colours of the training H&E.
     """
 
-    batch = 1
-    levels = 1
     persist = True
 
     def __init__(self, card: ModelCard, slide: Slide) -> None:
@@ -152,22 +151,10 @@ class Unfamiliar:
         place = [slide.fingerprint, slide.require_mpp(), self._mpp]
         self.key = hash_of(_ALGORITHM, MASK_VERSION, look, place)
 
-    def group(self, address: TileAddress) -> Sequence[TileAddress]:
-        """Return the tile alone."""
-        return [address]
-
-    def produce(
-        self, addresses: Sequence[TileAddress], *,
-        preview: Callable[[TileAddress, Pixels], None], cancelled: Callable[[], bool],
-    ) -> dict[TileAddress, Pixels | TileFailure]:  # fmt: skip
-        """Return RGBA tiles, clear where a window has hardly any tissue."""
-        made: dict[TileAddress, Pixels | TileFailure] = {}
-        for address in addresses:
-            if cancelled():
-                raise Cancelled
-            values = self.values(*self.grid.box(address.row, address.col))
-            made[address] = coloured(values, self.scale, np.isfinite(values))
-        return made
+    def tile(self, address: TileAddress, cancelled: Callable[[], bool]) -> Pixels:
+        """Return an RGBA tile, clear where a window has hardly any tissue."""
+        values = self.values(*self.grid.box(address.row, address.col))
+        return coloured(values, self.scale, np.isfinite(values))
 
     def values(self, row: int, column: int, rows: int, columns: int) -> Values:
         """Return the distances of some cells, (rows, columns); nan without tissue."""

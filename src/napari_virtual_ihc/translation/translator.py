@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.settings import load_settings
-from napari_virtual_ihc.tiles.producer import TileFailure, never
+from napari_virtual_ihc.tiles.producer import TileFailure, never, unseen
 from napari_virtual_ihc.tiles.unfinished import marked_unfinished
 from napari_virtual_ihc.translation.calibration import ignore
 from napari_virtual_ihc.translation.identity import provenance_of
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.translation.makers import Maker, Ready
 
 _NO_TISSUE = "No tissue was found on this slide to take the model's statistics from."
-
-
-def unseen(address: TileAddress, tile: Pixels) -> None:
-    """Take no notice of an unfinished tile."""
 
 
 class Translator:

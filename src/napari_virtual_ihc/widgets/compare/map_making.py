@@ -13,17 +13,18 @@ from napari_virtual_ihc.comparison.patch_encoder import (
 )
 from napari_virtual_ihc.comparison.producer import HeatmapProducer
 from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.tiles.producer import TileByTile, TileFailure
 from napari_virtual_ihc.widgets.compare.map_model import HE, NO_MODEL
 from napari_virtual_ihc.widgets.layers import HeatInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from napari_virtual_ihc.comparison.gate import SlidePair
     from napari_virtual_ihc.comparison.windows import Layout
     from napari_virtual_ihc.tiles.awaited import AwaitedTiles
     from napari_virtual_ihc.tiles.grid import TileGrid
-    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure, TileProducer
+    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileProducer
     from napari_virtual_ihc.widgets.compare.sides import Sides, VirtualSide
 
 _FEATURE_TILE = 8
@@ -76,7 +77,7 @@ def _by_features(pair: SlidePair, virtual: VirtualSide | None) -> HeatmapProduce
     return HeatmapProducer(seen, feature_similarity(encoder), _FEATURE_TILE)
 
 
-class VirtualMap:
+class VirtualMap(TileByTile):
     """A map's producer that waits for virtual tiles only while its own are wanted.
 
     Parameters
@@ -87,8 +88,6 @@ class VirtualMap:
         The virtual tiles that it reads, of which it alone asks.
     """
 
-    batch = 1
-    levels = 1
     persist = True
 
     def __init__(self, producer: HeatmapProducer, tiles: AwaitedTiles) -> None:
@@ -96,27 +95,10 @@ class VirtualMap:
         self.grid: TileGrid = producer.grid
         self.key, self.label = producer.key, producer.label
 
-    def group(self, address: TileAddress) -> Sequence[TileAddress]:
-        """Return the tile alone."""
-        return [address]
-
-    def produce(
-        self,
-        addresses: Sequence[TileAddress],
-        *,
-        preview: Callable[[TileAddress, Pixels], None],
-        cancelled: Callable[[], bool],
-    ) -> dict[TileAddress, Pixels | TileFailure]:
-        """Return RGBA tiles; see `HeatmapProducer.produce`.
-
-        Raises
-        ------
-        VirtualIhcError
-            If virtual tiles that they need failed.
-        """
+    def tile(self, address: TileAddress, cancelled: Callable[[], bool]) -> Pixels | TileFailure:
+        """Return the map's tile; a virtual tile that failed behind it is its failure."""
         self._tiles.cancelled = cancelled
         self._tiles.failed.clear()
-        made = self._producer.produce(addresses, preview=preview, cancelled=cancelled)
-        for reason in self._tiles.failed.values():
-            raise VirtualIhcError(f"A virtual tile failed here: {reason}")
-        return made
+        made = self._producer.tile(address, cancelled)
+        reason = next(iter(self._tiles.failed.values()), None)
+        return made if reason is None else TileFailure(f"A virtual tile failed here: {reason}")
