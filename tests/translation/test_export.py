@@ -277,8 +277,22 @@ def test_verify_says_what_was_not_finished(model: Model, out: Path) -> None:
         )  # fmt: skip
     report = verify_output(out, slide_of(tissue()), model, cache=out.parent / "cache")
     assert not report.agrees
-    assert "was not finished" in report.reason
-    assert "of 12 tiles are there" in report.reason
+    assert f"was not finished: {counts[-1]} of the 12 tiles asked for" in report.reason
+
+
+def test_an_unfinished_region_is_counted_by_its_own_tiles(model: Model, out: Path) -> None:
+    counts: list[tuple[int, int]] = []
+    with pytest.raises(Cancelled):
+        run(
+            model, out, region=(0, 60, 150, 40),
+            progress=lambda *done: counts.append(done), cancelled=lambda: bool(counts),
+        )  # fmt: skip
+    done, wanted = counts[-1]
+    report = verify_output(out, slide_of(tissue()), model, cache=out.parent / "cache")
+    assert f"was not finished: {done} of the {wanted} tiles asked for" in report.reason
+    assert done < wanted < 12
+    run(model, out, region=(0, 60, 150, 40))
+    assert verify_output(out, slide_of(tissue()), model, cache=out.parent / "cache").agrees
     assert not report.differing_tiles
 
 

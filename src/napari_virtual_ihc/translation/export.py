@@ -13,11 +13,9 @@ from napari_virtual_ihc.slides.ome_tiff import write_ome_tiff
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 from napari_virtual_ihc.tiles.producer import never
 from napari_virtual_ihc.translation.calibration import ignore
-from napari_virtual_ihc.translation.export_run import ExportRun, wanted_tiles
-from napari_virtual_ihc.translation.record import (
-    Record,
-    require_same,
-)
+from napari_virtual_ihc.translation.export_run import ExportRun
+from napari_virtual_ihc.translation.plan import wanted_tiles
+from napari_virtual_ihc.translation.record import Record, require_same
 from napari_virtual_ihc.translation.sampling import Sampling
 from napari_virtual_ihc.translation.translator import Translator
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.translation.calibration import Statistics
     from napari_virtual_ihc.translation.cluster import Cluster
+    from napari_virtual_ihc.translation.plan import Box
     from napari_virtual_ihc.translation.report import TranslationReport
 
     Progress = Callable[[int, int], None]
@@ -57,7 +56,7 @@ class Options:
     statistics: str = "slide"
     tile: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
-    region: tuple[float, float, float, float] | None = None
+    region: Box | None = None
     scheduler: str | None = None
 
 
@@ -106,7 +105,7 @@ def translate_slide(
         start = time.perf_counter()
         translator.prepare(calibrating, cancelled)
         calibrated = time.perf_counter()
-        wanted_tiles(translator, options.region)
+        wanted_tiles(translator.grid, options.region)
         pyramid = _open_or_create(target.folder, translator)
         with Record(target.folder).writing():
             run = ExportRun(translator, pyramid, options.region)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.tiles.hatch import hatch
-from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
+from napari_virtual_ihc.tiles.producer import TileFailure
 from napari_virtual_ihc.translation.pipeline import Pipeline
+from napari_virtual_ihc.translation.plan import wanted_tiles
 from napari_virtual_ihc.translation.record import Record, digest_of, read_failures
 from napari_virtual_ihc.translation.report import Tally, TranslationReport
 from napari_virtual_ihc.translation.seams import measured_seam
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
-    from napari_virtual_ihc.tiles.producer import Pixels
+    from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
     from napari_virtual_ihc.translation.cluster import Cluster
+    from napari_virtual_ihc.translation.plan import Box
     from napari_virtual_ihc.translation.translator import Translator
 
-    Box = tuple[float, float, float, float]
     Progress = Callable[[int, int], None]
 
 
@@ -54,7 +53,7 @@ class ExportRun:
         self._altered = self._record.altered(pyramid)
         for place in self._altered:
             pyramid.drop_tile(*map(int, place.split("/")))
-        wanted = wanted_tiles(translator, region)
+        wanted = wanted_tiles(translator.grid, region)
         missing = {tile for tile in wanted if self._lacks(tile)}
         self._blocks = [
             tuple(tile for tile in block if tile in missing)
@@ -62,7 +61,7 @@ class ExportRun:
         ]
         self._wanted, self._missing = len(wanted), len(missing)
         if missing:
-            self._record.open_again()
+            self._record.open_again(region)
 
     def here(
         self, progress: Progress, cancelled: Callable[[], bool], stepping: Progress
@@ -144,25 +143,6 @@ class ExportRun:
 
     def _failures(self) -> list[str]:
         return [f"{row}, {col}: {reason}" for (row, col), reason in sorted(self._failed.items())]
-
-
-def wanted_tiles(translator: Translator, region: Box | None) -> list[TileAddress]:
-    """Return the tiles that touch ``region`` (y, x, h, w in µm), or all.
-
-    Raises
-    ------
-    UsageError
-        If the region holds none.
-    """
-    grid = translator.grid
-    if region is None:
-        return [TileAddress(0, row, col) for row, col in np.ndindex(grid.rows, grid.cols)]
-    y, x, h, w = (side / grid.mpp for side in region)
-    bounds = (math.floor(y), math.ceil(y + h), math.floor(x), math.ceil(x + w))
-    wanted = [TileAddress(0, row, col) for row, col in grid.covering(*bounds)]
-    if not wanted or h <= 0 or w <= 0:
-        raise UsageError("The region (y, x, height, width in µm) does not touch the slide.")
-    return wanted
 
 
 def write_tiles(pyramid: OmeZarrPyramid, made: Mapping[TileAddress, Pixels | TileFailure]) -> None:

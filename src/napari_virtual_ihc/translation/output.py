@@ -6,18 +6,20 @@ import json
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-import numpy as np
 import tifffile
 
 from napari_virtual_ihc.errors import ExportError
 from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, reason
 from napari_virtual_ihc.slides.open import open_slide
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
+from napari_virtual_ihc.tiles.grid import TileGrid
+from napari_virtual_ihc.translation.plan import wanted_tiles
 from napari_virtual_ihc.translation.record import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.slides.slide import Slide
@@ -66,12 +68,13 @@ class Output:
         return () if pyramid is None else Record(pyramid.path).altered(pyramid)
 
     def unfinished(self) -> tuple[int, int] | None:
-        """Return tiles made and tiles in all of an export that was cut short; else None."""
+        """Return tiles made and tiles asked for of an export that was cut short; else None."""
         pyramid = self._pyramid
         if pyramid is None or Record(pyramid.path).sealed() is not None:
             return None
-        made = [pyramid.has_tile(row, col) for row, col in np.ndindex(*pyramid.grid)]
-        return sum(made), len(made)
+        grid = TileGrid(*pyramid.shapes[0], pyramid.tile, pyramid.mpp)
+        wanted = wanted_tiles(grid, Record(pyramid.path).begun())
+        return sum(pyramid.has_tile(tile.row, tile.col) for tile in wanted), len(wanted)
 
     def has(self, row: int, col: int) -> bool:
         """Return whether a tile was written."""

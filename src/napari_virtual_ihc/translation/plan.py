@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from napari_virtual_ihc.errors import ModelError, UsageError
 from napari_virtual_ihc.tiles.grid import TileGrid, ceil_div
+from napari_virtual_ihc.tiles.producer import TileAddress
 from napari_virtual_ihc.translation.blocks import BlockPlan
 
 if TYPE_CHECKING:
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.slide import Slide
 
 Mode = Literal["slide", "tile", "dense", "none", "reference", "sampled"]
+Box = tuple[float, float, float, float]
+"""Part of a slide in µm: y, x, height, width."""
 MODES = ("slide", "tile", "dense")
 _BLENDED_MARGIN = 128
 _SAMPLED_MARGIN = 32
@@ -140,6 +146,24 @@ def grid_of(slide: Slide, card: ModelCard, tile: int) -> TileGrid:
         raise UsageError(f"The tile side must be a multiple of {_FINE_STEP} px, not {tile}.")
     height, width = (max(round(side / card.mpp_out), 1) for side in slide.size_um)
     return TileGrid(height, width, tile, card.mpp_out)
+
+
+def wanted_tiles(grid: TileGrid, region: Box | None) -> list[TileAddress]:
+    """Return the tiles that touch a region, or all where it is None.
+
+    Raises
+    ------
+    UsageError
+        If the region holds none.
+    """
+    if region is None:
+        return [TileAddress(0, row, col) for row, col in np.ndindex(grid.rows, grid.cols)]
+    y, x, h, w = (side / grid.mpp for side in region)
+    bounds = (math.floor(y), math.ceil(y + h), math.floor(x), math.ceil(x + w))
+    wanted = [TileAddress(0, row, col) for row, col in grid.covering(*bounds)]
+    if not wanted or h <= 0 or w <= 0:
+        raise UsageError("The region (y, x, height, width in µm) does not touch the slide.")
+    return wanted
 
 
 def plan_of(grid: TileGrid, facts: Facts, mode: Mode, device: str, backend: str) -> BlockPlan:

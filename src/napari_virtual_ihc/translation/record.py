@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
+    from napari_virtual_ihc.translation.plan import Box
 
 SCHEMA = "virtual-ihc/export/1"
 _GROUP = "virtual-ihc"
 _STATISTICS = "statistics.safetensors"
 _FAILURES = "failures.json"
 _CHECKSUMS = "checksums.json"
+_BEGUN = "begun.json"
 _WRITER = "writer.json"
 _UNREADABLE = "cannot be read"
 _MOST_TOLD = 4
@@ -102,9 +104,16 @@ class Record:
         """Return whether there is a list of failed tiles, perhaps an empty one."""
         return (self._folder / _FAILURES).exists()
 
-    def open_again(self) -> None:
-        """Withdraw the checksums, since pixels are about to change."""
+    def open_again(self, region: Box | None) -> None:
+        """Withdraw the checksums, since pixels of a region (None: all) are about to change."""
+        self._keep_json(_BEGUN, {"region_um": region})
         (self._folder / _CHECKSUMS).unlink(missing_ok=True)
+
+    def begun(self) -> Box | None:
+        """Return the region that was being made of an unfinished export; None for all."""
+        path = self._folder / _BEGUN
+        region = read_json(path, schema=SCHEMA)["region_um"] if path.exists() else None
+        return None if region is None else (region[0], region[1], region[2], region[3])
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -130,6 +139,7 @@ class Record:
         """Keep the checksum of every tile written, and return them."""
         sums = checksums(pyramid)
         self._keep_json(_CHECKSUMS, {"tiles": sums})
+        (self._folder / _BEGUN).unlink(missing_ok=True)
         return sums
 
     def sealed(self) -> dict[str, str] | None:

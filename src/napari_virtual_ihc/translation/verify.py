@@ -119,7 +119,7 @@ def _unfinished(report: VerifyReport, output: Output) -> VerifyReport:
     if counts is None:
         return report
     made, wanted = counts
-    sentence = f"{output.name} was not finished: {made} of {wanted} tiles are there."
+    sentence = f"{output.name} was not finished: {made} of the {wanted} tiles asked for are there."
     return replace(report, agrees=False, reason=f"{sentence} {report.reason}")
 
 
@@ -174,9 +174,9 @@ def _places(
     failed, blank, found = output.failed(), [], 0
     for index in spread_order(grid.rows, grid.cols):
         row, col = divmod(int(index), grid.cols)
-        if (row, col) in failed or not output.has(row, col) or found == n:
-            continue
-        if f"0/{row}/{col}" in altered:
+        if found == n:
+            return
+        if (row, col) in failed or f"0/{row}/{col}" in altered or not output.has(row, col):
             continue
         pixels = output.read(*grid.box(row, col))
         if (pixels == pixels[0, 0]).all():
