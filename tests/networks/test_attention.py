@@ -13,7 +13,7 @@ from napari_virtual_ihc.networks.attention import (
 )
 from napari_virtual_ihc.networks.folding import fold_spectral
 from napari_virtual_ihc.networks.init import initialise
-from napari_virtual_ihc.networks.norm import norm_layers
+from napari_virtual_ihc.networks.norm_statistics import norm_layers
 from napari_virtual_ihc.networks.registry import build, configure, describe, expected_shapes
 from napari_virtual_ihc.networks.resnet import ResnetGenerator, tap_channels
 

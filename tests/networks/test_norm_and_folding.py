@@ -6,9 +6,8 @@ import torch
 from napari_virtual_ihc.errors import ModelError
 from napari_virtual_ihc.networks.folding import fold_spectral, fold_statistics
 from napari_virtual_ihc.networks.init import initialise
-from napari_virtual_ihc.networks.norm import (
-    FreezableInstanceNorm,
-    LayerStatistics,
+from napari_virtual_ihc.networks.norm import FreezableInstanceNorm, LayerStatistics
+from napari_virtual_ihc.networks.norm_statistics import (
     freeze_statistics,
     norm_layers,
     observing,

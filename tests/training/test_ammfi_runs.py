@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from napari_virtual_ihc.jobs.run_folder import RunFolder
 from napari_virtual_ihc.methods.ammfi import Ammfi
 from napari_virtual_ihc.models.folder import load_model
-from napari_virtual_ihc.networks.norm import norm_layers
+from napari_virtual_ihc.networks.norm_statistics import norm_layers
 from napari_virtual_ihc.training.loop import Trainer
 from napari_virtual_ihc.training.settings import TrainingSettings
 from napari_virtual_ihc.translation.plan import facts_of

@@ -8,7 +8,7 @@ import torch
 from translation_scenes import GLASS_UNTIL, resnet_model, slide_of, tissue, unet_model
 
 from napari_virtual_ihc.errors import Cancelled
-from napari_virtual_ihc.networks.norm import pooled_statistics
+from napari_virtual_ihc.networks.norm_statistics import pooled_statistics
 from napari_virtual_ihc.networks.resnet import ResnetConfig
 from napari_virtual_ihc.translation import sites
 from napari_virtual_ihc.translation.backends.lockstep import lockstep_statistics

@@ -7,7 +7,7 @@ import torch
 from napari_virtual_ihc.errors import ModelError
 from napari_virtual_ihc.networks.folding import fold_statistics
 from napari_virtual_ihc.networks.init import initialise
-from napari_virtual_ihc.networks.norm import pooled_statistics
+from napari_virtual_ihc.networks.norm_statistics import pooled_statistics
 from napari_virtual_ihc.networks.radius import halo
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator
 from napari_virtual_ihc.tiles.producer import never

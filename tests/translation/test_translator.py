@@ -10,7 +10,8 @@ from translation_scenes import resnet_model, slide_of, tissue, unet_model, whole
 
 from napari_virtual_ihc.errors import Cancelled, MissingScaleError, ModelError, UsageError
 from napari_virtual_ihc.measures.seam import SeamFigure
-from napari_virtual_ihc.networks.norm import LayerStatistics, freeze_statistics
+from napari_virtual_ihc.networks.norm import LayerStatistics
+from napari_virtual_ihc.networks.norm_statistics import freeze_statistics
 from napari_virtual_ihc.networks.resnet import ResnetConfig
 from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure, never

@@ -14,8 +14,8 @@ from napari_virtual_ihc.errors import UsageError
 from napari_virtual_ihc.measures.seam import SeamFigure
 from napari_virtual_ihc.networks.ammfi import AmmfiConfig, AmmfiGenerator
 from napari_virtual_ihc.networks.attention import ChannelAttention
-from napari_virtual_ihc.networks.norm import (
-    LayerStatistics,
+from napari_virtual_ihc.networks.norm import LayerStatistics
+from napari_virtual_ihc.networks.norm_statistics import (
     freeze_statistics,
     norm_layers,
     pooled_statistics,

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from napari_virtual_ihc.methods.asp import Asp, AspRecipe
 from napari_virtual_ihc.methods.contrastive_recipe import smoke
+from napari_virtual_ihc.methods.passes import averaging_first
 from napari_virtual_ihc.methods.recipe import Magnification, Recipe
 from napari_virtual_ihc.networks.ammfi import AmmfiConfig
 from napari_virtual_ihc.networks.registry import describe
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_virtual_ihc.methods.contrastive import Maps
+    from napari_virtual_ihc.methods.passes import Maps
 
 
 class AmmfiRecipe(AspRecipe):
@@ -97,5 +98,5 @@ class Ammfi(Asp):
     def _run(self, parts: list[Tensor], *, whole: bool = False) -> list[Maps]:
         """Run G on several image batches; where its attention has batch norms, one by one."""
         if self.recipe.attention and self.recipe.ammfi_norm == "batch":
-            return self._run_averaging(parts, whole)
+            return averaging_first(self.networks["G"], parts, self.recipe.nce_layers, whole=whole)
         return super()._run(parts, whole=whole)

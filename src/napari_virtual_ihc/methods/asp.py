@@ -16,10 +16,7 @@ from napari_virtual_ihc.losses.adaptive_nce import (
     Scheduler,
     adaptive_patch_nce,
 )
-from napari_virtual_ihc.methods.contrastive import (
-    ContrastiveMethod,
-    Translation,
-)
+from napari_virtual_ihc.methods.contrastive import ContrastiveMethod
 from napari_virtual_ihc.methods.contrastive_recipe import PyramidRecipe, smoke
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.losses.patch_nce import Negatives
     from napari_virtual_ihc.methods.base import Batch
+    from napari_virtual_ihc.methods.passes import Translation
 
 
 class AspRecipe(PyramidRecipe):

@@ -10,8 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_virtual_ihc.losses.gan import discriminator_loss, gan_loss
-from napari_virtual_ihc.methods.contrastive import frozen
-from napari_virtual_ihc.methods.learner import Learner
+from napari_virtual_ihc.methods.learner import Learner, frozen
 from napari_virtual_ihc.methods.recipe import Recipe
 from napari_virtual_ihc.networks.dropout import drawing_from
 from napari_virtual_ihc.networks.init import InitKind, initialise

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,52 +12,28 @@ from torch import Tensor, nn
 from napari_virtual_ihc.losses.gan import discriminator_loss, gan_loss
 from napari_virtual_ihc.losses.patch_nce import Negatives, patch_nce
 from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe
-from napari_virtual_ihc.methods.learner import Learner
+from napari_virtual_ihc.methods.learner import Learner, frozen
+from napari_virtual_ihc.methods.passes import (
+    Maps,
+    Queries,
+    Translation,
+    at_once,
+    averaging_first,
+    detached,
+    one_by_one,
+)
 from napari_virtual_ihc.networks.init import initialise
-from napari_virtual_ihc.networks.norm import averages_kept, norm_layers
+from napari_virtual_ihc.networks.norm_statistics import norm_layers
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig, sample_ids
 from napari_virtual_ihc.networks.registry import build, describe
 from napari_virtual_ihc.networks.resnet import ResnetConfig, tap_channels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_virtual_ihc.methods.base import Batch, Engine
-    from napari_virtual_ihc.networks.tapping import Tapped
 
-Maps = list[Tensor]
 PatchLoss = Callable[[Tensor, Tensor, int], Tensor]
 IdSource = Callable[[str, Sequence[Tensor], torch.Generator], list[Tensor]]
-
-
-@dataclass(frozen=True)
-class Translation:
-    """One forward pass of the generator.
-
-    Attributes
-    ----------
-    fake, identity
-        G(x), and G(y) where the identity term is on.
-    he_maps, ihc_maps
-        Encoder features of x and of y, without gradient: the keys of every contrast.
-    flipped
-        Whether G saw a mirrored x.
-    """
-
-    fake: Tensor
-    identity: Tensor | None
-    he_maps: Maps
-    ihc_maps: Maps
-    flipped: bool = False
-
-
-@dataclass(frozen=True)
-class Queries:
-    """Encoder features of G(x) and, where the identity term is on, of G(y)."""
-
-    fake: Maps
-    identity: Maps | None
 
 
 R = TypeVar("R", bound=ContrastiveRecipe)
@@ -189,26 +163,12 @@ class ContrastiveMethod(Learner[R]):
 
     def _run(self, parts: list[Tensor], *, whole: bool = False) -> list[Maps]:
         """Run G on several image batches, at once where its statistics are per sample."""
-        network = cast("Tapped", self.networks["G"])
-        taps = self.recipe.nce_layers
-        if self.recipe.statistics == "batch":
-            return [network.features(part, taps, whole=whole) for part in parts]
-        if self.recipe.norm == "batch":
-            return self._run_averaging(parts, whole)
-        joint = network.features(torch.cat(parts), taps, whole=whole)
-        sizes = [len(part) for part in parts]
-        shares = [torch.split(tap, sizes) for tap in joint]
-        return [list(maps) for maps in zip(*shares, strict=True)]
-
-    def _run_averaging(self, parts: list[Tensor], whole: bool) -> list[Maps]:
-        """Run G on one batch after the other; only translated H&E enters the running averages."""
-        generator = self.networks["G"]
-        network = cast("Tapped", generator)
-        taps = self.recipe.nce_layers
-        maps = [network.features(parts[0], taps, whole=True)] if whole else []
-        with averages_kept(generator):
-            rest = parts[len(maps) :]
-            return maps + [network.features(part, taps, whole=whole) for part in rest]
+        recipe = self.recipe
+        if recipe.statistics == "batch":
+            run = one_by_one
+        else:
+            run = averaging_first if recipe.norm == "batch" else at_once
+        return run(self.networks["G"], parts, recipe.nce_layers, whole=whole)
 
     def adversarial(self, fake: Tensor) -> Tensor:
         """Return λ_GAN times the loss of D taking ŷ for real."""
@@ -264,18 +224,3 @@ class ContrastiveMethod(Learner[R]):
         self, term: str, maps: Sequence[Tensor], generator: torch.Generator
     ) -> list[Tensor]:
         return sample_ids(maps, self.recipe.num_patches, generator)
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Let ``network`` pass gradients on without collecting any while the context lasts."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
-
-
-def detached(maps: Maps) -> Maps:
-    """Return feature maps cut from their graph."""
-    return [feature.detach() for feature in maps]

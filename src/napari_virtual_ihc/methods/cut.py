@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from pydantic import Field
 
-from napari_virtual_ihc.methods.contrastive import (
-    ContrastiveMethod,
-    Maps,
-    Queries,
-    Translation,
-    detached,
-)
+from napari_virtual_ihc.methods.contrastive import ContrastiveMethod
 from napari_virtual_ihc.methods.contrastive_recipe import ContrastiveRecipe, smoke
+from napari_virtual_ihc.methods.passes import Maps, Queries, Translation, detached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

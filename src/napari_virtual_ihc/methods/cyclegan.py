@@ -16,9 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from napari_virtual_ihc.losses.gan import discriminator_loss, gan_loss
-from napari_virtual_ihc.methods.contrastive import frozen
 from napari_virtual_ihc.methods.image_pool import exchange
-from napari_virtual_ihc.methods.learner import Learner
+from napari_virtual_ihc.methods.learner import Learner, frozen
 from napari_virtual_ihc.methods.recipe import Augmentation, Recipe
 from napari_virtual_ihc.networks.init import InitKind, initialise
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 import torch
@@ -14,7 +15,7 @@ from napari_virtual_ihc.methods.base import Artifact  # noqa: TC001
 from napari_virtual_ihc.methods.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from napari_virtual_ihc.methods.base import Batch, Engine
 
@@ -78,3 +79,13 @@ class Learner(ABC, Generic[R]):
     @abstractmethod
     def training_step(self, batch: Batch, engine: Engine) -> dict[str, Tensor]:
         """Do one step and return the named losses, detached scalars."""
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Let ``network`` pass gradients on without collecting any while the context lasts."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

@@ -14,14 +14,14 @@ import torch
 from napari_virtual_ihc.losses.multiscale_ssim import multiscale_ssim
 from napari_virtual_ihc.losses.protein_awareness import protein_awareness
 from napari_virtual_ihc.losses.prototype_consistency import prototype_consistency
-from napari_virtual_ihc.methods.contrastive import ContrastiveMethod, Translation
+from napari_virtual_ihc.methods.contrastive import ContrastiveMethod
 from napari_virtual_ihc.methods.pspstain_recipe import PRESETS, PspStainRecipe
 from napari_virtual_ihc.models.segmentation_prior import (
     load_segmentation_prior,
     segmentation_prior_hash,
 )
 from napari_virtual_ihc.networks.dropout import drawing_from
-from napari_virtual_ihc.networks.norm import averages_kept
+from napari_virtual_ihc.networks.norm_statistics import averages_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from napari_virtual_ihc.methods.base import Batch
+    from napari_virtual_ihc.methods.passes import Translation
     from napari_virtual_ihc.methods.recipe import Recipe
     from napari_virtual_ihc.networks.segmentation_unet import SegmentationUnet
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from napari_virtual_ihc.losses.optimal_transport import Cost, matching_consistency
 from napari_virtual_ihc.losses.similarity import batch_consistency
-from napari_virtual_ihc.methods.contrastive import ContrastiveMethod, Queries, Translation
+from napari_virtual_ihc.methods.contrastive import ContrastiveMethod
 from napari_virtual_ihc.methods.contrastive_recipe import SpectralRecipe, smoke
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_virtual_ihc.methods.base import Batch
+    from napari_virtual_ihc.methods.passes import Queries, Translation
     from napari_virtual_ihc.methods.recipe import Recipe
 
 

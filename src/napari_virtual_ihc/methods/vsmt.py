@@ -19,12 +19,9 @@ from napari_virtual_ihc.losses.distillation import feature_distance
 from napari_virtual_ihc.losses.gan import discriminator_loss, gan_loss
 from napari_virtual_ihc.losses.statistics import variance_constraint
 from napari_virtual_ihc.losses.structure_contrast import structure_contrast
-from napari_virtual_ihc.methods.contrastive import (
-    ContrastiveMethod,
-    Translation,
-    detached,
-    frozen,
-)
+from napari_virtual_ihc.methods.contrastive import ContrastiveMethod
+from napari_virtual_ihc.methods.learner import frozen
+from napari_virtual_ihc.methods.passes import Translation, detached
 from napari_virtual_ihc.methods.vsmt_auxiliaries import VSMT_FIDELITY
 from napari_virtual_ihc.methods.vsmt_guide import (
     Guided,
@@ -49,7 +46,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from napari_virtual_ihc.methods.base import Batch, Engine
-    from napari_virtual_ihc.methods.contrastive import Maps
+    from napari_virtual_ihc.methods.passes import Maps
     from napari_virtual_ihc.methods.recipe import Recipe
     from napari_virtual_ihc.networks.guidance import FeatureGenerator
     from napari_virtual_ihc.networks.resnet import ResnetGenerator

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from napari_virtual_ihc.losses.matching import move_blocks
-from napari_virtual_ihc.methods.contrastive import Maps, Translation, detached
+from napari_virtual_ihc.methods.passes import Maps, Translation, detached
 from napari_virtual_ihc.methods.vsmt_alignment import aligned
 from napari_virtual_ihc.networks.guidance import (
     FeatureGenerator,

@@ -12,12 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_virtual_ihc.networks.blur import plain_equivalent
-from napari_virtual_ihc.networks.norm import (
-    FreezableInstanceNorm,
-    LayerStatistics,
-    norm_layers,
-    require_same_names,
-)
+from napari_virtual_ihc.networks.norm import FreezableInstanceNorm, LayerStatistics
+from napari_virtual_ihc.networks.norm_statistics import norm_layers, require_same_names
 from napari_virtual_ihc.networks.resnet import ResidualBlock, ResnetConfig, ResnetGenerator
 from napari_virtual_ihc.networks.spectral import (
     SpectralConv2d,

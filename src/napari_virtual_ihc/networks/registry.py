@@ -17,7 +17,7 @@ from napari_virtual_ihc.networks.auxiliary import (
     RebuilderConfig,
 )
 from napari_virtual_ihc.networks.miu_diff import MiuDiffConfig, MiuDiffNetworks
-from napari_virtual_ihc.networks.norm import thaw_statistics
+from napari_virtual_ihc.networks.norm_statistics import thaw_statistics
 from napari_virtual_ihc.networks.patchgan import PatchGan, PatchGanConfig
 from napari_virtual_ihc.networks.projection import PatchProjection, ProjectionConfig
 from napari_virtual_ihc.networks.resnet import ResnetConfig, ResnetGenerator

@@ -11,7 +11,7 @@ import torch
 
 from napari_virtual_ihc import __version__
 from napari_virtual_ihc.models.card import ModelCard
-from napari_virtual_ihc.networks.norm import norm_layers
+from napari_virtual_ihc.networks.norm_statistics import norm_layers
 from napari_virtual_ihc.networks.radius import dependency_radius
 from napari_virtual_ihc.networks.registry import configure
 from napari_virtual_ihc.networks.resnet import ResnetConfig

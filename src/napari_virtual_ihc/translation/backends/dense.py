@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_virtual_ihc.networks.norm import norm_layers, observing
+from napari_virtual_ihc.networks.norm_statistics import norm_layers, observing
 from napari_virtual_ihc.translation.backends.torch_backend import exact_arithmetic, to_unit
 
 if TYPE_CHECKING:

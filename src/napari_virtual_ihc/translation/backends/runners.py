@@ -11,7 +11,8 @@ from torch import nn
 
 from napari_virtual_ihc.networks.as_tested import as_tested
 from napari_virtual_ihc.networks.folding import fold_statistics
-from napari_virtual_ihc.networks.norm import LayerStatistics, freeze_statistics
+from napari_virtual_ihc.networks.norm import LayerStatistics
+from napari_virtual_ihc.networks.norm_statistics import freeze_statistics
 from napari_virtual_ihc.translation.backends.dense import DenseAnchors
 from napari_virtual_ihc.translation.backends.masks import AnchoredMasks
 from napari_virtual_ihc.translation.backends.shrinking import shrinking
