@@ -27,7 +27,7 @@ def test_every_level_lies_where_its_scale_says(cache: TileCache, service: TileSe
         rgb=True,
         contrast_limits=(0, 255),
         scale=(pyramid.level_scale(0),) * 2,
-        translate=(pyramid.level_translate(0),) * 2,
+        translate=(pyramid.level_scale(0) / 2,) * 2,
     )
     for n in range(len(pyramid.levels)):
         factor = layer.downsample_factors[n]
@@ -37,7 +37,7 @@ def test_every_level_lies_where_its_scale_says(cache: TileCache, service: TileSe
         far = corner + layer.scale * factor * far_row
         np.testing.assert_allclose(far, far_row * pyramid.level_scale(n), rtol=1e-12)
         centre = corner + layer.scale * factor / 2
-        np.testing.assert_allclose(centre, pyramid.level_translate(n))
+        np.testing.assert_allclose(centre, pyramid.level_scale(n) / 2)
 
 
 def test_napari_takes_the_levels_and_shows_what_is_there(

@@ -17,8 +17,9 @@ from napari_virtual_ihc.tiles.cache import TileCache, tile_key
 from napari_virtual_ihc.tiles.derive import halve
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.hatch import hatch
+from napari_virtual_ihc.tiles.level import TileLevel
 from napari_virtual_ihc.tiles.producer import TileAddress
-from napari_virtual_ihc.tiles.pyramid import TileLevel, TilePyramid
+from napari_virtual_ihc.tiles.pyramid import TilePyramid
 from napari_virtual_ihc.tiles.service import TileService
 from napari_virtual_ihc.tiles.shapes import chunks, level_shapes
 from napari_virtual_ihc.tiles.window import parse
@@ -122,7 +123,6 @@ def test_a_level_is_a_duck_array(cache: TileCache, service: TileService) -> None
     assert first.chunks == ((32,) * 8, (32,) * 12 + (8,), (4,))
     assert not np.asarray(first).any()
     assert pyramid.level_scale(2) == 2.0
-    assert pyramid.level_translate(2) == 1.0
     huge = TilePyramid(FakeProducer(TileGrid(100_000, 100_000, 512, 1.0)), service, cache)
     with pytest.raises(CacheError, match="too many"):
         np.asarray(huge.levels[0])

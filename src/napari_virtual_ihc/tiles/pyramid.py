@@ -4,67 +4,26 @@ from __future__ import annotations
 
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_virtual_ihc.errors import CacheError
 from napari_virtual_ihc.tiles.cache import tile_key
+from napari_virtual_ihc.tiles.level import TileLevel
 from napari_virtual_ihc.tiles.paste import hatch_failed, paste
 from napari_virtual_ihc.tiles.producer import TileAddress
-from napari_virtual_ihc.tiles.shapes import OVERVIEW_PX, chunks, level_shapes
+from napari_virtual_ihc.tiles.shapes import OVERVIEW_PX, level_shapes
 from napari_virtual_ihc.tiles.view import View, in_view, middle, overlap, tiles_in
-from napari_virtual_ihc.tiles.window import Window, parse
+from napari_virtual_ihc.tiles.window import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from numpy.typing import NDArray
 
     from napari_virtual_ihc.tiles.cache import TileCache
     from napari_virtual_ihc.tiles.notices import Callback, Progress
     from napari_virtual_ihc.tiles.producer import Pixels, TileProducer
     from napari_virtual_ihc.tiles.service import TileService
-
-_WHOLE_PX = 1 << 26
-
-
-class TileLevel:
-    """One level: (h, w, 4) uint8 RGBA for whoever indexes it; see :class:`TilePyramid`."""
-
-    dtype = np.dtype(np.uint8)
-    ndim = 3
-
-    def __init__(self, pyramid: TilePyramid, level: int, shape: tuple[int, int]) -> None:
-        self._pyramid = pyramid
-        self.level = level
-        self.shape = (*shape, 4)
-        tile = pyramid.producer.grid.tile
-        self.chunks = (chunks(shape[0], tile), chunks(shape[1], tile), (4,))
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return self.shape[0] * self.shape[1] * 4
-
-    def __getitem__(self, index: object) -> NDArray[np.uint8]:
-        """Return what is in memory now, missing tiles clear, and ask the service for those."""
-        return self._pyramid.paste(self.level, parse(index, self.shape))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """Return the whole level as it is in memory now.
-
-        Raises
-        ------
-        CacheError
-            If the level has over 2**26 pixels.
-        """
-        if self.size > 4 * _WHOLE_PX:
-            raise CacheError(
-                f"Level {self.level} of {self._pyramid.producer.label} has {self.shape[0]} × "
-                f"{self.shape[1]} px, too many to be read at once; take a part of it."
-            )
-        return self[...].astype(dtype or np.uint8, copy=False)
+    from napari_virtual_ihc.tiles.window import Window
 
 
 class TilePyramid:
@@ -159,10 +118,6 @@ class TilePyramid:
     def level_scale(self, n: int) -> float:
         """Return µm per pixel of a level."""
         return self.producer.grid.mpp * (1 << n)
-
-    def level_translate(self, n: int) -> float:
-        """Return the world position (µm) of the centre of a level's first pixel."""
-        return self.level_scale(n) / 2
 
     def subscribe(self, callback: Callback) -> None:
         """Call ``callback`` (held weakly) on a worker thread when a tile changes or fails."""

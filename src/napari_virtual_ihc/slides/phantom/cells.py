@@ -20,7 +20,8 @@ from napari_virtual_ihc.slides.phantom.placement import Sampler, in_grid, thin, 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.slides.phantom.architecture import Architecture, Fields
+    from napari_virtual_ihc.slides.phantom.architecture import Architecture
+    from napari_virtual_ihc.slides.phantom.fields import Fields
     from napari_virtual_ihc.slides.phantom.glands import Gland
     from napari_virtual_ihc.slides.phantom.parameters import PhantomParameters, Section
 

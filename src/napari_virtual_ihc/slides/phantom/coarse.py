@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr
 
-from napari_virtual_ihc.slides.phantom.architecture import step_up
 from napari_virtual_ihc.slides.phantom.cells import CELL
+from napari_virtual_ihc.slides.phantom.fields import step_up
 from napari_virtual_ihc.slides.phantom.marker import stain_strength
 from napari_virtual_ihc.slides.phantom.noise import Grid, smooth
 from napari_virtual_ihc.slides.phantom.render import (
@@ -24,7 +24,7 @@ from napari_virtual_ihc.slides.phantom.stroma import lay_matrix
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.slides.phantom.architecture import Fields
+    from napari_virtual_ihc.slides.phantom.fields import Fields
     from napari_virtual_ihc.slides.phantom.optics import Optics
     from napari_virtual_ihc.slides.phantom.render import Scene
     from napari_virtual_ihc.slides.phantom.stroma import Matrix

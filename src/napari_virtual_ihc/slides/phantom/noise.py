@@ -16,7 +16,6 @@ from scipy.sparse import csr_array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Floats = "NDArray[np.float32]"
 _BSPLINE_GAIN = np.sqrt(12.0) / (151.0 / 315.0)
 _ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)
 _K0, _K1, _K2, _K3 = (np.uint64(odd) for odd in _ODD)

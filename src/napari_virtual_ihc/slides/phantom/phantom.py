@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.slides.phantom.architecture import Fields
+    from napari_virtual_ihc.slides.phantom.fields import Fields
     from napari_virtual_ihc.slides.phantom.noise import Grid
     from napari_virtual_ihc.slides.phantom.parameters import PhantomParameters, Section
     from napari_virtual_ihc.slides.phantom.source import Stain

@@ -18,8 +18,9 @@ from napari_virtual_ihc.slides.phantom.stroma import lay_matrix
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.slides.phantom.architecture import Architecture, Fields
+    from napari_virtual_ihc.slides.phantom.architecture import Architecture
     from napari_virtual_ihc.slides.phantom.cells import Population
+    from napari_virtual_ihc.slides.phantom.fields import Fields
     from napari_virtual_ihc.slides.phantom.parameters import PhantomParameters, Section
     from napari_virtual_ihc.slides.phantom.section import Deformation
     from napari_virtual_ihc.slides.phantom.stamps import Canvas

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_virtual_ihc.slides.phantom.architecture import step_up
+from napari_virtual_ihc.slides.phantom.fields import step_up
 from napari_virtual_ihc.slides.phantom.noise import Grid, line_noise, smooth, uniform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.slides.phantom.architecture import Fields
+    from napari_virtual_ihc.slides.phantom.fields import Fields
     from napari_virtual_ihc.slides.phantom.stamps import Canvas
 
 
