@@ -17,13 +17,14 @@ from napari_virtual_ihc.slides.slide import Slide
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.producer import Pixels, TileAddress, TileFailure
 from napari_virtual_ihc.translation.spread import Spread
-from napari_virtual_ihc.widgets.translate.prepare import Choices, Prepared, one_pass
+from napari_virtual_ihc.widgets.translate.prepare import Prepared, one_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from napari_virtual_ihc.slides.source import Pixels as SourcePixels
     from napari_virtual_ihc.tiles.cache import TileCache
+    from napari_virtual_ihc.widgets.translate.prepare import Choices
     from napari_virtual_ihc.widgets.work import Progress
 
 
@@ -138,10 +139,12 @@ class FakePrepare:
             "demo": FakeModel(), "other": FakeModel(colour=1), "noisy": FakeModel()
         }  # fmt: skip
         self.threads: set[str] = set()
+        self.asked: list[Choices] = []
         self.error = ""
 
     def __call__(self, slide: Slide, model: str, choices: Choices, progress: Progress) -> Prepared:
         self.threads.add(threading.current_thread().name)
+        self.asked.append(choices)
         progress("Reading the slide's statistics", 3, 12)
         if self.error:
             raise ModelError(self.error)

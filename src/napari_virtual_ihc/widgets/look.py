@@ -14,7 +14,6 @@ AMBER = "background: #f2b632; color: #241800; border-radius: 3px; padding: 4px;"
 RED = "background: #b3261e; color: white; border-radius: 3px; padding: 4px;"
 RED_LINK = "QToolButton { color: #ff6b5e; border: none; font-weight: bold; background: none; }"
 CHOSEN = "QToolButton:checked { background: #3d57a8; color: white; border-radius: 3px; }"
-QUIET = "color: palette(mid);"
 
 
 def message_label(style: str) -> QLabel:

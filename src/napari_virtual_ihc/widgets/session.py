@@ -12,33 +12,21 @@ from qtpy.QtCore import Signal
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.connections import Connections
 from napari_virtual_ihc.widgets.keys import bind_keys
-from napari_virtual_ihc.widgets.layers import (
-    HEAT,
-    VIRTUAL,
-    WARPED,
-    HeatInfo,
-    VirtualInfo,
-    heat_of,
-    image_arguments,
-    slide_of,
-    virtual_of,
-)
+from napari_virtual_ihc.widgets.layers import WARPED, heat_of, slide_of, virtual_of
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.requests import Requests
-from napari_virtual_ihc.widgets.services import MODELS, SLIDES, WARPS, Services
+from napari_virtual_ihc.widgets.services import SLIDES, WARPS, Services
 from napari_virtual_ihc.widgets.slide_entry import SlideEntry
 from napari_virtual_ihc.widgets.views.mixing import Mixing
 from napari_virtual_ihc.widgets.views.panes import Panes
 from napari_virtual_ihc.widgets.views.turning import Turning
-from napari_virtual_ihc.widgets.virtual import place_above
 from napari_virtual_ihc.widgets.window import open_windows, unproxied, window_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer
+    from napari.layers import Layer
     from napari.qt import QtViewer
 
-    from napari_virtual_ihc.tiles.pyramid import TilePyramid
     from napari_virtual_ihc.widgets.adapter import LayerAdapter
     from napari_virtual_ihc.widgets.aligned import Aligned
 
@@ -132,20 +120,6 @@ class Session(Requests):
         self.choose(entry)
         self.slides_changed.emit()
 
-    def add_virtual(
-        self, entry: SlideEntry, pyramid: TilePyramid, info: VirtualInfo, name: str
-    ) -> Image:
-        """Add a layer of virtual tiles right above its slide, and connect it."""
-        layer = self._add(pyramid, {VIRTUAL: info}, name, MODELS)
-        place_above(self.viewer, entry.layer(), layer)
-        return layer
-
-    def add_heat(
-        self, pyramid: TilePyramid, info: HeatInfo, name: str, kind: str = MODELS
-    ) -> Image:  # fmt: skip
-        """Add a map above all other layers; a service of ``kind`` makes it."""
-        return self._add(pyramid, {HEAT: info}, name, kind)
-
     def adapter_of(self, layer: Layer) -> LayerAdapter | None:
         """Return what connects a layer to its tiles, or None."""
         return self.connections.of(layer)
@@ -234,15 +208,6 @@ class Session(Requests):
             self.viewer.layers.remove(layer)
         show_error(sentence)
         self.problem.emit(sentence)
-
-    def _add(
-        self, pyramid: TilePyramid, metadata: dict[str, Any], name: str, kind: str
-    ) -> Image:  # fmt: skip
-        arguments = image_arguments(name, pyramid.producer.grid.mpp, metadata)
-        layer: Image = self.viewer.add_image(pyramid.levels, **arguments)
-        self.connections.connect(self.viewer, layer, pyramid, kind)
-        self.layer_connected.emit(layer)
-        return layer
 
 
 def session_of(viewer: ViewerModel) -> Session | None:

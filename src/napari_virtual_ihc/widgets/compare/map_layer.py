@@ -12,6 +12,7 @@ from napari_virtual_ihc.tiles.pyramid import TilePyramid
 from napari_virtual_ihc.widgets.compare.map_making import make_map
 from napari_virtual_ihc.widgets.compare.map_model import BETWEEN, HE, OFF, between_of, obstacle
 from napari_virtual_ihc.widgets.services import MAPS
+from napari_virtual_ihc.widgets.tile_layers import add_heat
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class MapLayer(QObject):
             overview_px=_OVERVIEW_PX,
         )
         name = f"{made.info.scale.title} · {BETWEEN[between]}"
-        layer = self._session.add_heat(pyramid, made.info, name, MAPS)
+        layer = add_heat(self._session, pyramid, made.info, name, MAPS)
         layer.opacity = _OPACITY
         layer.interpolation2d = "nearest"
         self._layer, self._state.formula = layer, made.told

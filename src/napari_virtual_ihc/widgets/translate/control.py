@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import dataclass
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_virtual_ihc.tiles.pyramid import TilePyramid
 from napari_virtual_ihc.widgets.camera import view_centre, visible_box
-from napari_virtual_ihc.widgets.layers import VirtualInfo, virtual_of
-from napari_virtual_ihc.widgets.services import MODELS
 from napari_virtual_ihc.widgets.translate.counts import Counts
-from napari_virtual_ihc.widgets.translate.model import TranslateState, caution
-from napari_virtual_ihc.widgets.translate.prepare import Choices, Prepare, Prepared
+from napari_virtual_ihc.widgets.translate.prepare import FIRST_SEED, Choices
+from napari_virtual_ihc.widgets.translate.shown import Shown, Wish, show
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
-    from napari.layers import Image
-
-    from napari_virtual_ihc.slides.slide import Slide
-    from napari_virtual_ihc.widgets.adapter import LayerAdapter
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+    from napari_virtual_ihc.widgets.translate.model import TranslateState
+    from napari_virtual_ihc.widgets.translate.prepare import Prepare, Prepared
 
-_SETTINGS = ("device", "backend", "precision", "statistics", "steps")
-OVERVIEW_PX = 256
-"""Virtual layers have a small coarsest level: napari shows a frozen copy of that one."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the user wants translated: a slide, by a model, run in some way."""
-
-    entry: SlideEntry
-    slide: Slide
-    model: str
-    choices: Choices
-
-
-@dataclass
-class Shown:
-    """What is translated now: the wish that was granted, by what, in which layer."""
-
-    wish: Wish
-    prepared: Prepared
-    layer: weakref.ref[Image]
-    adapter: LayerAdapter
+_SETTINGS = tuple(field.name for field in fields(Choices))
 
 
 class Translation(QObject):
@@ -103,7 +74,7 @@ class Translation(QObject):
         if self.shown is None:
             self._restart()
         else:
-            self._hold(self.shown, not on)
+            self.shown.hold(not on)
             self._counts.update()
 
     def set_fill(self, on: bool) -> None:
@@ -120,16 +91,12 @@ class Translation(QObject):
     def retry(self) -> None:
         """Try the failed tiles again."""
         if self.shown is not None:
-            self.shown.adapter.pyramid.retry()
-            _refresh(self.shown)
+            self.shown.retry()
             self._counts.update()
 
     def failures(self) -> dict[str, int]:
         """Return how many tiles failed for each reason."""
-        reasons: dict[str, int] = {}
-        for reason in self.shown.adapter.pyramid.failed.values() if self.shown else ():
-            reasons[reason] = reasons.get(reason, 0) + 1
-        return reasons
+        return {} if self.shown is None else self.shown.failures()
 
     def cancel(self) -> None:
         """Stop preparing; live translation is off then."""
@@ -149,15 +116,14 @@ class Translation(QObject):
         entry, state = self.session.chosen, self.state
         if entry is None or entry.slide.mpp is None or not state.model:
             return None
-        choices = Choices(
-            state.device, state.backend, state.precision, state.statistics, state.steps
-        )
+        choices = Choices(**{name: getattr(state, name) for name in _SETTINGS})
         return Wish(entry, entry.slide, state.model, choices)
 
     def _on_requested(self, wanted: dict[str, str]) -> None:
-        """Take over a model and settings that were written down before."""
-        for name in {"model", *_SETTINGS} & set(wanted):
-            setattr(self.state, name, wanted[name])
+        """Take over a model and settings that were written down before, perhaps without a seed."""
+        written = {"seed": FIRST_SEED, **wanted}
+        for name in {"model", *_SETTINGS} & set(written):
+            setattr(self.state, name, written[name])
         self._restart()
 
     def _restart(self) -> None:
@@ -180,7 +146,7 @@ class Translation(QObject):
         )
         self._work.progressed.connect(self.show_activity)
         self._work.finished.connect(partial(self._on_prepared, wish))
-        self._work.failed.connect(self._on_problem)
+        self._work.failed.connect(self._on_failed)
         self._work.start()
 
     def _stop_preparing(self) -> None:
@@ -198,62 +164,32 @@ class Translation(QObject):
             self.state.activity_done = done
             self.state.activity_total = total
 
-    def _on_problem(self, sentence: str) -> None:
+    def _on_failed(self, sentence: str) -> None:
         self.session.busy.discard("prepare")
         self.show_activity("", 0, 0)
+        self._on_problem(sentence)
+
+    def _on_problem(self, sentence: str) -> None:
         self.state.error = sentence
 
     def _on_prepared(self, wish: Wish, prepared: Prepared) -> None:
         self._stop_preparing()
         self._asked = wish
         if self.shown is not None:
-            self._hold(self.shown, True)
-        self.shown = self._show(wish, prepared)
+            self.shown.hold(True)
+        self.shown = show(self.session, wish, prepared)
+        self._counts.watch(self.shown.adapter, prepared.steps)
+        self.state.stepwise = prepared.card.kind == "diffusion"
         self.state.runs_on = prepared.runs_on
         self._show_caution()
         self.shown_changed.emit()
         if self.state.fill:
             self.set_fill(True)
 
-    def _show(self, wish: Wish, prepared: Prepared) -> Shown:
-        services, card = self.session.services, prepared.card
-        pyramid = TilePyramid(
-            prepared.producer, services.service(MODELS), services.cache, overview_px=OVERVIEW_PX
-        )
-        info = self.info_of(wish, prepared)
-        name = f"{card.marker} virtual · {card.name}"
-        layer = self.session.add_virtual(wish.entry, pyramid, info, name)
-        adapter = self.session.adapter_of(layer)
-        if adapter is None:
-            raise RuntimeError(f"Layer {name!r} is not connected to its tiles.")
-        self._counts.watch(adapter, prepared.steps)
-        self.state.stepwise = card.kind == "diffusion"
-        return Shown(wish, prepared, weakref.ref(layer), adapter)
-
-    def info_of(self, wish: Wish, prepared: Prepared) -> VirtualInfo:
-        """Return what a layer made for ``wish`` says of itself."""
-        card = prepared.card
-        return VirtualInfo(card.marker, card.name, wish.slide.fingerprint, prepared.provenance)
-
-    def _hold(self, shown: Shown, held: bool) -> None:
-        shown.adapter.pyramid.held = held
-        if held:
-            shown.adapter.pyramid.rest()
-        else:
-            _refresh(shown)
-
     def _on_tiles_changed(self) -> None:
-        if self.shown is not None and self.shown.adapter.has_tiles:
-            self._remove_former(self.shown)
+        if self.shown is not None:
+            self.shown.remove_former(self.session)
         self._counts.update_soon()
-
-    def _remove_former(self, shown: Shown) -> None:
-        """Take away older live layers of the same slide, now that the new one has a tile."""
-        for adapter in self.session.adapters():
-            layer = adapter.layer()
-            info = None if layer is None else virtual_of(layer)
-            if adapter is not shown.adapter and info and info.slide == shown.wish.slide.fingerprint:
-                self.session.viewer.layers.remove(layer)
 
     def _on_layer_removed(self, layer: object) -> None:
         if self.shown is not None and self.shown.layer() is layer:
@@ -274,19 +210,7 @@ class Translation(QObject):
         self._restart()
 
     def _show_caution(self) -> None:
-        shown, entry = self.shown, self.session.chosen
-        if shown is None or shown.wish.entry is not entry or entry.facts is None:
-            self.state.caution = ""
-            return
-        pen = entry.facts.pen_in(visible_box(self.session.viewer))
-        mpp_in = shown.prepared.card.mpp_in
-        mpp = shown.wish.slide.require_mpp()
-        words = caution(mpp, mpp_in, entry.facts.stain, pen)
-        told = (*shown.wish.slide.notes, *shown.prepared.notices)
-        self.state.caution = words or next(reversed(told), "")
-
-
-def _refresh(shown: Shown) -> None:
-    layer = shown.layer()
-    if layer is not None:
-        layer.refresh(extent=False, thumbnail=False, highlight=False)
+        shown, words = self.shown, ""
+        if shown is not None and shown.wish.entry is self.session.chosen:
+            words = shown.caution(visible_box(self.session.viewer))
+        self.state.caution = words

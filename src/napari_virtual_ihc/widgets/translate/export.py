@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,8 @@ from napari_virtual_ihc.widgets.work import Work
 if TYPE_CHECKING:
     from napari_virtual_ihc.models.library import Library
     from napari_virtual_ihc.translation.report import TranslationReport
-    from napari_virtual_ihc.widgets.translate.control import Translation, Wish
+    from napari_virtual_ihc.widgets.translate.control import Translation
+    from napari_virtual_ihc.widgets.translate.shown import Wish
     from napari_virtual_ihc.widgets.work import Progress
 
 _FILTER = "OME-Zarr (*.ome.zarr);;OME-TIFF (*.ome.tiff)"
@@ -93,7 +93,13 @@ def _export(wish: Wish, library: Library, out: Path, progress: Progress) -> Tran
         wish.slide,
         model,
         out,
-        Options(**asdict(wish.choices)),
+        Options(
+            device=wish.choices.device,
+            backend=wish.choices.backend,
+            precision=wish.choices.precision,
+            statistics=wish.choices.statistics,
+            sampling=wish.choices.sampling,
+        ),
         progress=partial(progress, "Exporting"),
         calibrating=partial(progress, "Reading the slide's statistics"),
         cancelled=progress.cancelled,

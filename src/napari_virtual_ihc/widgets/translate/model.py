@@ -65,6 +65,8 @@ class TranslateState:
         What was done, such as an export that is written.
     runs_on
         Device, backend and precision in use.
+    steps, seed
+        Of a diffusion, see `prepare.Choices`.
     trust, trusts
         Which map of trust is shown, or ``off``, and which there are.
     stepwise
@@ -81,6 +83,7 @@ class TranslateState:
     precision: str = "auto"
     statistics: str = "slide"
     steps: str = "model"
+    seed: str = "0"
     trust: str = OFF
     trusts: tuple[str, ...] = (OFF,)
     stepwise: bool = False

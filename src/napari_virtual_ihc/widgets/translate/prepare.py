@@ -24,10 +24,10 @@ _TITLES = {
     "slide": "Reading the slide's statistics",
     "dense": "Reading the slide's statistics",
 }
-
-
 OWN_STEPS = "model"
 """As many steps as a diffusion's card says."""
+FIRST_SEED = "0"
+"""What a diffusion's noise is drawn from unless asked otherwise."""
 
 
 def one_pass() -> None:
@@ -42,6 +42,8 @@ class Choices:
     ----------
     steps
         Of a diffusion: a number, or ``model`` for those of its card.
+    seed
+        Of a diffusion's noise: a number of 0 or more.
     """
 
     device: str = "auto"
@@ -49,13 +51,15 @@ class Choices:
     precision: str = "auto"
     statistics: str = "slide"
     steps: str = OWN_STEPS
+    seed: str = FIRST_SEED
 
     @property
     def sampling(self) -> Sampling:
         """How a diffusion is sampled."""
         from napari_virtual_ihc.translation.sampling import Sampling
 
-        return Sampling(steps=None if self.steps == OWN_STEPS else int(self.steps))
+        steps = None if self.steps == OWN_STEPS else int(self.steps)
+        return Sampling(steps=steps, seed=int(self.seed))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from napari.layers import Shapes
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.widgets.translate.control import Shown, Translation
+    from napari_virtual_ihc.widgets.translate.control import Translation
+    from napari_virtual_ihc.widgets.translate.shown import Shown
 
 FIELD_UM = 400.0
 """Side of the square that a click translates."""
@@ -158,7 +159,7 @@ class Regions(QObject):
             self._session.busy.discard("region")
 
     def _add_layer(self, picture: RegionPicture, shown: Shown) -> None:
-        info = self._translation.info_of(shown.wish, shown.prepared)
+        info = shown.info
         metadata = {VIRTUAL: info, REGION: picture.numbers}
         name = f"{picture.name} · {info.marker} virtual"
         arguments = image_arguments(name, picture.mpp, metadata)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox
+from qtpy.QtCore import QRegularExpression, Signal
+from qtpy.QtGui import QRegularExpressionValidator
+from qtpy.QtWidgets import QComboBox, QLineEdit
 from superqt import QCollapsible
 
 from napari_virtual_ihc.widgets.look import row
@@ -24,7 +25,6 @@ CHOICES = {
     "steps": ("model", "10", "20", "50", "300"),
     "trust": (OFF,),
 }
-_OF_DIFFUSIONS = ("steps",)
 _TIPS = {
     "device": "Where the model runs; auto takes what this machine does best",
     "backend": "What runs it",
@@ -32,8 +32,11 @@ _TIPS = {
     "statistics": "slide: measured once over the whole slide, no seams (default); tile: as the "
     "papers test, seams possible; dense: interpolated between anchors",
     "steps": "Steps of a diffusion; model: as its card says. Fewer are quicker and less sure",
+    "seed": "What the noise of a diffusion is drawn from: another seed, another answer that is as "
+    "likely; how far they lie apart is shown by “trust”",
     "trust": TIP,
 }
+_SEED, _SEED_PX = QRegularExpression("[0-9]{1,18}"), 90
 
 
 class TranslateSettings(QCollapsible):
@@ -45,9 +48,16 @@ class TranslateSettings(QCollapsible):
     def __init__(self) -> None:
         super().__init__("Settings")
         self.choices = {name: _chooser(name) for name in CHOICES}
+        self.seed = QLineEdit()
+        self.seed.setValidator(QRegularExpressionValidator(_SEED, self.seed))
+        self.seed.setMaximumWidth(_SEED_PX)
+        self.seed.setToolTip(_tip("seed"))
+        self.seed.editingFinished.connect(self._on_seed_edited)
         for name, box in self.choices.items():
             self.addWidget(row(name, 1, box))
             box.textActivated.connect(self._on_activated)
+            if name == "steps":
+                self.addWidget(row("seed", 1, self.seed))
 
     def show_state(self, state: TranslateState) -> None:
         """Show what is chosen, and offer what can be."""
@@ -55,13 +65,18 @@ class TranslateSettings(QCollapsible):
         _offer(self.choices["trust"], state.trusts)
         for name, box in self.choices.items():
             box.setCurrentText(getattr(state, name))
-        for name in _OF_DIFFUSIONS:
-            self.choices[name].setEnabled(state.stepwise)
+        for widget in (self.choices["steps"], self.seed):
+            widget.setEnabled(state.stepwise)
+        if not self.seed.hasFocus():
+            self.seed.setText(state.seed)
 
     def _on_activated(self, value: str) -> None:
         box = self.sender()
         name = next(name for name, chooser in self.choices.items() if chooser is box)
         self.chosen.emit(name, value)
+
+    def _on_seed_edited(self) -> None:
+        self.chosen.emit("seed", str(int(self.seed.text())))
 
 
 def _offer(box: QComboBox, words: Sequence[str]) -> None:
@@ -75,5 +90,9 @@ def _chooser(name: str) -> QComboBox:
     box = QComboBox()
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
     box.addItems(CHOICES[name])
-    box.setToolTip(f"<p>{escape(_TIPS[name])}</p>")
+    box.setToolTip(_tip(name))
     return box
+
+
+def _tip(name: str) -> str:
+    return f"<p>{escape(_TIPS[name])}</p>"

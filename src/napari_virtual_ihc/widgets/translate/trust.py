@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject
 from napari_virtual_ihc.tiles.pyramid import TilePyramid
 from napari_virtual_ihc.widgets.layers import HeatInfo
 from napari_virtual_ihc.widgets.services import MAPS, MODELS
+from napari_virtual_ihc.widgets.tile_layers import add_heat
 from napari_virtual_ihc.widgets.translate.trust_model import OFF, UNFAMILIAR, choices
 from napari_virtual_ihc.widgets.work import Work
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_virtual_ihc.widgets.translate.control import Shown, Translation
+    from napari_virtual_ihc.widgets.translate.control import Translation
+    from napari_virtual_ihc.widgets.translate.shown import Shown
     from napari_virtual_ihc.widgets.translate.trust_making import TrustMap
 
 _OVERVIEW_PX, _OPACITY = 256, 0.6
@@ -125,7 +127,7 @@ class TrustLayer(QObject):
         slide = shown.wish.slide.fingerprint
         info = HeatInfo(made.scale, slide, shown.prepared.provenance)
         name = f"{made.label} · {shown.prepared.card.name}"
-        self._layer = self._session.add_heat(pyramid, info, name, kind)
+        self._layer = add_heat(self._session, pyramid, info, name, kind)
         self._layer.opacity, self._layer.interpolation2d = _OPACITY, "nearest"
 
     def _on_live(self, on: bool) -> None:
