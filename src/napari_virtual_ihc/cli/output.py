@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,12 @@ from napari_virtual_ihc.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_NO_TERMINAL = 100, 24
+_LEAST_ROOM = 40
+
 
 def emit(result: Mapping[str, Any], as_json: bool) -> None:
-    """Print ``result``: as one JSON object on standard output, or as aligned lines.
+    """Print ``result``: as one JSON object on standard output, or as lines that fit the terminal.
 
     Parameters
     ----------
@@ -31,8 +36,12 @@ def emit(result: Mapping[str, Any], as_json: bool) -> None:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False))
         return
     width = max((len(name) for name in result), default=0)
+    room = max(shutil.get_terminal_size(_NO_TERMINAL).columns - width - 2, _LEAST_ROOM)
     for name, value in result.items():
-        print(f"{name.replace('_', ' '):<{width}}  {_readable(value)}")
+        first, *rest = _lines(value, room) or [""]
+        print(f"{name.replace('_', ' '):<{width}}  {first}")
+        for line in rest:
+            print(f"{'':<{width}}  {line}")
 
 
 def require_mpp(mpp: float | None) -> None:
@@ -78,6 +87,10 @@ class Bar:
         """Show how far it is."""
         self._bars.update(self._task, completed=done, total=total)
 
+    def part(self, title: str, done: int, total: int) -> None:
+        """Show how far a part of the work is that has a title of its own."""
+        self._bars.update(self._task, description=title, completed=done, total=total)
+
     def step(self, done: int, total: int) -> None:
         """Show how far the step is that leads to the next."""
         words = f"{self._title} · step {done} of {total}"
@@ -95,6 +108,22 @@ def progress(title: str) -> Iterator[Bar]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Bar(bar, title)
+
+
+def _lines(value: object, room: int) -> list[str]:
+    """Return a value in lines of ``room`` characters; what has parts begins a line with each."""
+    text = _readable(value)
+    if len(text) <= room:
+        return [text]
+    parts = [text]
+    if isinstance(value, dict):
+        parts = [f"{name} {_readable(item)}" for name, item in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [_readable(item) for item in value]
+    fold = textwrap.TextWrapper(
+        room, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return [line for part in parts for line in fold.wrap(part)]
 
 
 def _readable(value: object) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from napari_virtual_ihc.cli.output import emit, progress, require_mpp, say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def pairs(
@@ -43,14 +40,10 @@ def pairs(
     found = load(registration)
     slides = Registered(open_slide(he, mpp_he), warp(found, open_slide(ihc, mpp_ihc)), found)
     with progress("Squares") as bar:
-        told = cut_pairs(slides, settings, out, _steps(bar))
+        told = cut_pairs(slides, settings, out, bar.part)
     if held_out and not told["pairs"]["val"]:
         say("Too few pairs to hold some out with a gap around them; all are for training.")
     emit(told if as_json else _shown(told), as_json)
-
-
-def _steps(bar: Callable[[int, int], None]) -> Callable[[str, int, int], None]:
-    return lambda _what, done, total: bar(done, total)
 
 
 def _shown(told: dict[str, Any]) -> dict[str, Any]:
