@@ -75,7 +75,9 @@ def test_what_is_comparable_agrees(
     found = told(capsys, files, tmp_path / "out")
     everywhere = told(capsys, files, tmp_path / "all", "--no-gate", "--cells", "none")
     assert 0.4 < found["comparable_share"] < 0.75
-    assert everywhere["comparable_share"] == 1
+    assert (everywhere["gated"], everywhere["comparable_share"]) == (False, None)
+    assert everywhere["provenance"]["comparable_by"] is None
+    assert "comparable or not" in (tmp_path / "all" / "report.html").read_text("utf-8")
     gated, whole = (statistics(one, "dab_area", 50.0) for one in (found, everywhere))
     assert gated["icc"]["value"] > whole["icc"]["value"] + 0.1
     assert gated["dice"]["value"] > whole["dice"]["value"]
@@ -92,7 +94,7 @@ def test_the_he_can_judge_what_is_comparable(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     he = str(files[0].parent / "he.png")
-    part = ("--region", "0,0,150,300", "--cells", "none", "--he", he)
+    part = ("--region", "0,0,150,300", "--cells", "none", "--he", he, "--mpp-he", "0.5")
     found = told(capsys, files, tmp_path / "out", *part)
     assert found["provenance"]["comparable_by"] == "H&E and real IHC"
     assert found["comparable_share"] > 0.8

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp, say
+from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp
 
 if TYPE_CHECKING:
-    from napari_virtual_ihc.comparison.gate import SlidePair
+    from napari_virtual_ihc.comparison.compared import Compared
+    from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.region_picture import RegionPicture
+    from napari_virtual_ihc.comparison.scorer import Scorer
     from napari_virtual_ihc.comparison.squares import Box
     from napari_virtual_ihc.slides.slide import Slide
+
+    Sized = tuple[Path, float | None]
 
 
 def compare(
@@ -33,59 +38,59 @@ def compare(
         str, typer.Option(help="Stain vectors: published, or estimated on the real slide.")
     ] = "published",
     gate: Annotated[bool, typer.Option(help="Only comparable tissue.")] = True,
+    marker: Annotated[
+        str, typer.Option(help="What the IHC shows: for HER2, auto looks at membranes.")
+    ] = "",
     mpp_virtual: Annotated[float | None, typer.Option(help="µm/px of the virtual slide.")] = None,
     mpp_real: Annotated[float | None, typer.Option(help="µm/px of the real slide.")] = None,
+    mpp_he: Annotated[float | None, typer.Option(help="µm/px of the H&E.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
     """Score both alike, square by square, and write how far they agree. Research use only."""
     from napari_virtual_ihc.comparison.agreement import agreements
     from napari_virtual_ihc.comparison.asking import scale_for, scorer_for
-    from napari_virtual_ihc.comparison.gate import ComparableTissue
-    from napari_virtual_ihc.comparison.pairing import require_aligned, score_pair
-    from napari_virtual_ihc.comparison.region_picture import region_picture
     from napari_virtual_ihc.comparison.report import facts
     from napari_virtual_ihc.comparison.report_files import write_report
-    from napari_virtual_ihc.comparison.report_page import share_words
-    from napari_virtual_ihc.slides.open import open_slide
 
-    for mpp in (mpp_virtual, mpp_real):
+    for mpp in (mpp_virtual, mpp_real, mpp_he):
         require_mpp(mpp)
     box = _box(region)
-    first, moving = open_slide(virtual, mpp_virtual), open_slide(real, mpp_real)
-    second = _registered(moving, registration)
-    require_aligned(first, second)
-    scale = scale_for(first, second)
-    scorer = scorer_for(cells, vectors, scale, moving)
-    pair = _pair(first, second, None if he is None else open_slide(he, mpp_virtual))
-    with progress("Blocks") as bar:
-        tally = score_pair(
-            first, second, scorer, scale, box, ComparableTissue(pair) if gate else None, bar
-        )
+    slides = _opened(
+        (virtual, mpp_virtual), (real, mpp_real), registration, None if he is None else (he, mpp_he)
+    )
+    scale = scale_for(slides.virtual, slides.real)
+    scorer = scorer_for(cells, vectors, scale, slides.scanned, marker)
+    tally = _scored(slides, scorer, scale, box, gate)
     found = agreements(tally)
-    about = {
-        "virtual": first.fingerprint, "real": moving.fingerprint, "um_per_px": scale,
-        "comparable_by": "virtual and real IHC" if he is None else "H&E and real IHC",
-        "registered": registration is not None, "region_um": None if box is None else list(box),
-    }  # fmt: skip
-    told = facts(tally, found, about)
-    with progress("Picture") as bar:
-        picture = region_picture(first, second, pair, box, "VIRTUAL IHC", bar)
-    write_report(out, told, found, picture)
-    if not told["comparable_share"]:
-        say(share_words(told))
-    emit(_shown(told, as_json), as_json)
+    told = facts(tally, found, slides.about(scale, box, gated=gate))
+    write_report(out, told, found, _picture(slides, box))
+    emit(told if as_json else _shown(told), as_json)
     return 0
 
 
-def _pair(virtual: Slide, real: Slide, he: Slide | None) -> SlidePair:
-    """Return what says where the slides are comparable."""
-    from napari_virtual_ihc.comparison.gate import SlidePair, layout_for
-    from napari_virtual_ihc.comparison.pairing import require_aligned
+def _opened(virtual: Sized, real: Sized, registration: Path | None, he: Sized | None) -> Compared:
+    from napari_virtual_ihc.comparison.compared import Compared
+    from napari_virtual_ihc.slides.open import open_slide
 
-    if he is None:
-        return SlidePair(virtual, real, "ihc", layout_for(virtual, real))
-    require_aligned(he, real)
-    return SlidePair(he, real, "he", layout_for(he, real))
+    scanned = open_slide(*real)
+    laid = _registered(scanned, registration)
+    return Compared(open_slide(*virtual), laid, scanned, None if he is None else open_slide(*he))
+
+
+def _scored(slides: Compared, scorer: Scorer, mpp: float, box: Box | None, gate: bool) -> PairTally:
+    from napari_virtual_ihc.comparison.gate import ComparableTissue
+    from napari_virtual_ihc.comparison.pairing import score_pair
+
+    tissue = ComparableTissue(slides.pair) if gate else None
+    with progress("Blocks") as bar:
+        return score_pair(slides.virtual, slides.real, scorer, mpp, box, tissue, bar)
+
+
+def _picture(slides: Compared, box: Box | None) -> RegionPicture:
+    from napari_virtual_ihc.comparison.region_picture import region_picture
+
+    with progress("Picture") as bar:
+        return region_picture(slides.virtual, slides.real, slides.pair, box, "VIRTUAL IHC", bar)
 
 
 def _registered(real: Slide, folder: Path | None) -> Slide:
@@ -97,16 +102,16 @@ def _registered(real: Slide, folder: Path | None) -> Slide:
     return warp(load(folder), real)
 
 
-def _shown(told: dict[str, Any], as_json: bool) -> dict[str, Any]:
-    """Return all of it for programs; the region and the share for people."""
-    if as_json:
-        return told
+def _shown(told: dict[str, Any]) -> dict[str, Any]:
+    """Return for people the region, and how much of its tissue that is."""
+    from napari_virtual_ihc.comparison.report_page import share_words
+
     values = {
         name: f"virtual {both['virtual']:.4g}, real {both['real']:.4g}"
         for name, both in told["region"].items()
         if both["virtual"] is not None and both["real"] is not None
     }
-    return {"comparable_share": told["comparable_share"], **values, "notice": told["notice"]}
+    return {"measured": share_words(told), **values, "notice": told["notice"]}
 
 
 def _box(text: str) -> Box | None:

@@ -16,7 +16,7 @@ CELLS = ("auto", *get_args(Cells))
 VECTORS = get_args(Vectors)
 _MPP = 0.5
 _THUMBNAIL = 2048
-_MEMBRANES = ("her2", "erbb2")
+_MEMBRANES = ("her2", "erbb2", "cerbb2")
 
 
 def scale_for(*slides: Slide) -> float:

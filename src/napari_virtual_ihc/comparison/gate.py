@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.slide import Slide
 
 _FINEST = 1.0
+"""µm/px."""
 
 
 def layout_for(*slides: Slide) -> Layout:
@@ -54,7 +55,7 @@ class SlidePair:
     he: Slide | None = None
 
     def view(self, row: int, column: int, rows: int, columns: int) -> PairView:
-        """Return the window that some cells of a map need."""
+        """Return the window that cells of a map need; places and sizes are in cells."""
         layout = self.layout
         around = layout.margin
         y, x = (start * layout.cell_um - around * layout.mpp for start in (row, column))
@@ -94,7 +95,7 @@ class ComparableTissue:
     """
 
     pair: SlidePair
-    rules: Rules = field(default_factory=lambda: DEFAULT_RULES)
+    rules: Rules = DEFAULT_RULES
 
     @property
     def name(self) -> str:
@@ -102,7 +103,13 @@ class ComparableTissue:
         return f"{self.rules.name}, windows of {self.pair.layout.window_um:g} µm"
 
     def inside(self, row: int, column: int, h: int, w: int, mpp: float) -> NDArray[np.bool_]:
-        """Return which pixels of a window of the grid at ``mpp`` are comparable, (h, w)."""
+        """Return which pixels of a window are comparable, (h, w).
+
+        Parameters
+        ----------
+        row, column, h, w
+            Place and size of the window, in px of the slide's grid at ``mpp`` µm/px.
+        """
         cell = self.pair.layout.cell_um
         down, along = (
             np.floor((start + np.arange(side) + 0.5) * mpp / cell).astype(np.int64)
@@ -116,7 +123,7 @@ class ComparableTissue:
 
 
 def map_shape(pair: SlidePair) -> tuple[int, int]:
-    """Return rows and columns of the maps of a whole pair."""
+    """Return rows and columns of cells of the maps of a whole pair."""
     height, width = pair.fixed.size_um
     cell = pair.layout.cell_um
     return math.ceil(height / cell - 1e-9), math.ceil(width / cell - 1e-9)

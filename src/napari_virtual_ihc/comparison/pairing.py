@@ -64,6 +64,8 @@ class PairTally:
         Tissue of both slides, before the gate.
     protocol
         How it was measured, and inside what.
+    gated
+        Whether it was measured in comparable tissue alone.
     """
 
     virtual: Tally
@@ -71,10 +73,11 @@ class PairTally:
     both: NDArray[np.float64]
     tissue_um2: float
     protocol: str
+    gated: bool
 
     @property
     def comparable(self) -> float:
-        """Share of the tissue that the gate let through, 0 to 1; nan without tissue."""
+        """Share of the tissue that was measured, 0 to 1: all without gate; nan without tissue."""
         kept = float(self.real.of("inside").sum())
         return kept / self.tissue_um2 if self.tissue_um2 else float("nan")
 
@@ -182,7 +185,12 @@ class PairScorer:
             progress(len(blocks), len(blocks))
         if outline is not None:
             whole[~enclosed(squares, outline)] = 0
-        return _tally_of(whole, top, left, self.protocol)
+        fields = len(FIELDS)
+        virtual, real = (
+            Tally(sums, top, left) for sums in (whole[..., :fields], whole[..., fields:-2])
+        )
+        tissue, gated = float(whole[..., -1].sum()), self._gate is not None
+        return PairTally(virtual, real, whole[..., -2], tissue, self.protocol, gated)
 
     def _part(self, block: Squares) -> Sums:
         """Return the sums of a part of a block of the lattice."""
@@ -219,11 +227,3 @@ class PairScorer:
         positive = [scorer.positive(view.pixels) for view in views]
         both = area_of(inside & positive[0] & positive[1], place)
         return np.concatenate([first, second, both[..., None], tissue[..., None]], axis=-1)
-
-
-def _tally_of(whole: Sums, top: int, left: int, protocol: str) -> PairTally:
-    fields = len(FIELDS)
-    virtual, real = (
-        Tally(part, top, left) for part in (whole[..., :fields], whole[..., fields:-2])
-    )
-    return PairTally(virtual, real, whole[..., -2], float(whole[..., -1].sum()), protocol)

@@ -103,7 +103,7 @@ def region_picture(
     tell(parts, parts)
     panels = (
         burn_mark(first, banner, STRIP_RGB),
-        burn_mark(second, "real IHC, registered", PLAIN_RGB),
+        burn_mark(second, "real IHC", PLAIN_RGB),
         burn_mark(_painted(verdicts), "comparability", PLAIN_RGB),
     )
     shares = Comparability(verdicts, np.empty(0)).shares()

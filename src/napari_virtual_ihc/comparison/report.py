@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.measures.bootstrap import Estimate
 
 COMPARISON_SCHEMA = "virtual-ihc/comparison/1"
+_UM2_PER_MM2 = 1e6
 _SHOWN = ("pearson", "spearman", "icc", "bias", "lower", "upper", "kappa", "dice")
 _STYLE = (
     "body{font:13px sans-serif;max-width:1020px;margin:16px auto}"
@@ -33,10 +34,12 @@ _STYLE = (
 
 
 def facts(pair: PairTally, found: Sequence[Paired], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything as JSON values; nan is None.
+    """Return everything as JSON values; nan is None, and so is the share without a gate.
 
     Parameters
     ----------
+    pair, found
+        Sums of both slides, and the agreement made of them.
     about
         Provenance: fingerprints of the slides, region, scale. No file names.
     """
@@ -55,7 +58,9 @@ def facts(pair: PairTally, found: Sequence[Paired], about: Mapping[str, Any]) ->
         "notice": RESEARCH_USE_ONLY,
         "provenance": dict(about),
         "protocol": pair.protocol,
-        "comparable_share": _finite(pair.comparable),
+        "tissue_mm2": pair.tissue_um2 / _UM2_PER_MM2,
+        "gated": pair.gated,
+        "comparable_share": _finite(pair.comparable) if pair.gated else None,
         "region": values,
         "agreement": agreement,
     }

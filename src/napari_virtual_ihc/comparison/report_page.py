@@ -34,9 +34,11 @@ _HEAD = (
 
 def share_words(told: Mapping[str, Any]) -> str:
     """Return how much of the tissue the numbers are of."""
-    share = told["comparable_share"]
-    if share is None:
+    if not told["tissue_mm2"]:
         return "There is no tissue on both slides here."
+    if not told["gated"]:
+        return "All tissue of both slides is measured, comparable or not."
+    share = told["comparable_share"]
     return f"{100 * share:.3g} % of the tissue was comparable; only that is measured."
 
 

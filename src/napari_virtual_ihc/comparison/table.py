@@ -28,8 +28,8 @@ def agreement_csv(found: Sequence[Paired], protocol: str) -> bytes:
     """
     rows = (
         (
-            one.measure.name, one.measure.unit, one_of(one.square_um), name, one_of(s.value),
-            one_of(s.low), one_of(s.high), s.n, f"{s.protocol}; {protocol}",
+            one.measure.name, one.measure.unit, _number(one.square_um), name, _number(s.value),
+            _number(s.low), _number(s.high), s.n, f"{s.protocol}; {protocol}",
         )
         for one in found
         for name, s in one.statistics.items()
@@ -38,13 +38,13 @@ def agreement_csv(found: Sequence[Paired], protocol: str) -> bytes:
 
 
 def squares_csv(found: Sequence[Paired]) -> bytes:
-    """Return one row per measure and square."""
+    """Return one row per measure and square; its corner in µm of the slide."""
     rows = (
         (
             one.measure.name,
             one.measure.unit,
-            one_of(one.square_um),
-            *(one_of(float(v)) for v in values),
+            _number(one.square_um),
+            *(_number(float(v)) for v in values),
         )
         for one in found
         for values in zip(one.y_um, one.x_um, one.virtual, one.real, strict=True)
@@ -52,8 +52,8 @@ def squares_csv(found: Sequence[Paired]) -> bytes:
     return _csv(_SQUARES, rows)
 
 
-def one_of(value: float) -> str:
-    """Return a number with six digits, empty for nan."""
+def _number(value: float) -> str:
+    """Return six digits, or nothing for nan."""
     return f"{value:.6g}" if math.isfinite(value) else ""
 
 

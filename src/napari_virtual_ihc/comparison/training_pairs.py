@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "val"]
 GAP = "beside a held-out square"
+"""Why a square is dropped that touches one that is held out."""
 _STEP = 32
+"""Cells along a block's side, which is read at once."""
 _ALMOST = 0.95
+"""Of the coarsest slide's µm/px: pairs may be a little finer."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def plan_pairs(
     pair
         The H&E and the IHC that is laid onto it.
     registration
-        Which lays it there: squares where its field folds are not comparable.
+        Which lays it there.
     report
         Called with blocks looked at and blocks in all; may raise to stop.
 
@@ -131,8 +134,8 @@ def plan_pairs(
     DataError
         If a slide is coarser than the pairs, or no square is comparable.
     """
-    _require_scale(pair, registration, settings.mpp)
-    found = verdicts(pair, registration, report)
+    _require_scale(registration, settings.mpp)
+    found = verdicts(pair, report)
     reasons = _reasons(found, pair.layout.cell_um, pair.fixed.size_um, settings)
     kept = reasons == Verdict.COMPARABLE
     if not kept.any():
@@ -151,17 +154,19 @@ def plan_pairs(
     return PairPlan(squares, reasons.size, dropped, shares(found))
 
 
-def verdicts(pair: SlidePair, registration: Registration, report: Report) -> NDArray[np.uint8]:
-    """Return the comparability of two whole slides, (rows, columns) of `Verdict`."""
+def verdicts(pair: SlidePair, report: Report) -> NDArray[np.uint8]:
+    """Return the comparability of two whole slides, (rows, columns) of `Verdict`.
+
+    Parameters
+    ----------
+    report
+        Called with blocks looked at and blocks in all; may raise to stop.
+    """
     whole = np.zeros(map_shape(pair), np.uint8)
     boxes = list(_boxes(*whole.shape))
     for done, (row, column, rows, columns) in enumerate(boxes, 1):
         view = pair.view(row, column, rows, columns)
-        cell = pair.layout.cell_um
-        ys, xs = (np.arange(n) + 0.5 for n in (rows, columns))
-        centres = np.stack(np.meshgrid(ys + row, xs + column, indexing="ij"), -1) * cell
-        area = registration.mapping.jacobian(centres, cell)
-        whole[row : row + rows, column : column + columns] = judge(view, area).verdicts
+        whole[row : row + rows, column : column + columns] = judge(view).verdicts
         report(done, len(boxes))
     return whole
 
@@ -209,7 +214,7 @@ def _reason(window: NDArray[np.uint8], settings: PairSettings) -> int:
     return int(counts.argmax())
 
 
-def _require_scale(pair: SlidePair, registration: Registration, mpp: float) -> None:
+def _require_scale(registration: Registration, mpp: float) -> None:
     coarsest = max(registration.fixed.mpp, registration.moving.mpp)
     if mpp < _ALMOST * coarsest:
         raise DataError(

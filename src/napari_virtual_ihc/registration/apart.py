@@ -84,7 +84,7 @@ def _started(log: IO[bytes]) -> Iterator[Child]:
 
 
 def _converse(child: Child, slides: bytes, heard: queue.SimpleQueue[Any]) -> None:
-    """Send the slides and pass on what the child says, None when it falls silent."""
+    """Send the slides and pass on what the child says; None at the end, however it ends."""
     if child.stdin is None or child.stdout is None:
         raise AssertionError("The child was started with pipes.")
     try:
@@ -93,6 +93,8 @@ def _converse(child: Child, slides: bytes, heard: queue.SimpleQueue[Any]) -> Non
         while True:
             heard.put(pickle.load(child.stdout))
     except (EOFError, OSError, pickle.UnpicklingError):
+        pass
+    finally:
         heard.put(None)
 
 

@@ -1,0 +1,78 @@
+"""The slides of one comparison, and what is said of them beside its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_virtual_ihc.comparison.gate import SlidePair, layout_for
+from napari_virtual_ihc.comparison.pairing import require_aligned
+
+if TYPE_CHECKING:
+    from napari_virtual_ihc.comparison.squares import Box
+    from napari_virtual_ihc.slides.slide import Slide
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Slides on one µm grid.
+
+    Attributes
+    ----------
+    virtual, real
+        Virtual IHC, and the real one on its grid.
+    scanned
+        The real IHC as it was scanned.
+    he
+        The H&E, by which it is judged what is comparable; by the virtual IHC where None.
+
+    Raises
+    ------
+    DataError
+        If their sizes in µm differ.
+    RegistrationError
+        If the H&E is not the one that the real IHC was registered to.
+    """
+
+    virtual: Slide
+    real: Slide
+    scanned: Slide
+    he: Slide | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse slides that cannot lie on each other."""
+        for one in (self.virtual, self.he):
+            if one is not None:
+                require_aligned(one, self.real)
+        registration = self.pair.registration
+        if registration is not None and self.he is not None:
+            registration.require(fixed=self.he)
+
+    @property
+    def pair(self) -> SlidePair:
+        """What says where they are comparable."""
+        if self.he is None:
+            return SlidePair(self.virtual, self.real, "ihc", layout_for(self.virtual, self.real))
+        return SlidePair(self.he, self.real, "he", layout_for(self.he, self.real))
+
+    def about(self, mpp: float, box: Box | None, *, gated: bool) -> dict[str, Any]:
+        """Return the provenance of a comparison, JSON values without a file's name.
+
+        Parameters
+        ----------
+        mpp
+            Scale at which slides were scored, µm/px.
+        box
+            Region in µm.
+        gated
+            Whether comparable tissue alone was measured.
+        """
+        judges = "virtual and real IHC" if self.he is None else "H&E and real IHC"
+        return {
+            "virtual": self.virtual.fingerprint,
+            "real": self.scanned.fingerprint,
+            "um_per_px": mpp,
+            "comparable_by": judges if gated else None,
+            "registered": self.pair.registration is not None,
+            "region_um": None if box is None else list(box),
+        }
