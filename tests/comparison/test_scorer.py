@@ -52,6 +52,14 @@ def test_the_her2_helper_is_told_of_every_square() -> None:
     assert MEASURE["complete_membranes"].of(tally)[0, 0] == 11
 
 
+def test_worked_scores_of_nuclei() -> None:
+    sums = np.zeros((1, 2, 15))
+    sums[0, 0, FIELDS.index("nuclei_0") :][:4] = [40, 30, 20, 10]
+    tally = Tally(sums)
+    for name, score in (("cell_h_score", 30 + 2 * 20 + 3 * 10), ("positive_nuclei", 60)):
+        assert MEASURE[name].of(tally)[0] == pytest.approx([score, np.nan], nan_ok=True)
+
+
 def test_squares_are_those_of_the_slide_whatever_the_region() -> None:
     slides = slide_of(brown(noise(1)[:720]), MPP), slide_of(brown(noise(2)[:720]), MPP)
     scorer = Scorer(cells="nuclei")

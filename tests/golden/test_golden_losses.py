@@ -55,7 +55,8 @@ def test_adaptive_patch_nce(case) -> None:
     tensors, args = case.tensors(), case.args
     query, key = tensors["feat_q"].requires_grad_(True), tensors["feat_k"]
     for i, mode in enumerate(args["modes"]):
-        schedule = AspSchedule.from_mode(mode, args["n_epochs"], args["n_epochs_decay"])
+        scheduler, _, lookup = ("none_uniform" if mode == "none" else mode).partition("_")
+        schedule = AspSchedule(scheduler, lookup, args["n_epochs"], args["n_epochs_decay"])
         for j, epoch in enumerate(args["epochs"]):
             loss = adaptive_patch_nce(
                 query,

@@ -30,7 +30,7 @@ def test_mixed_negatives_give_the_worked_values(pair: tuple[torch.Tensor, torch.
 def test_mixed_adaptive_loss_gives_the_worked_values(
     pair: tuple[torch.Tensor, torch.Tensor], epoch: int, expected: float
 ) -> None:
-    schedule = AspSchedule.from_mode("lambda_linear", 30, 10)
+    schedule = AspSchedule("lambda", "linear", 30, 10)
     loss = adaptive_patch_nce(*pair, schedule, epoch, negatives="mixed").mean()
     assert float(loss) == pytest.approx(expected, abs=1e-5)
 

@@ -36,27 +36,6 @@ class AspSchedule:
     n_epochs: int = 30
     n_epochs_decay: int = 10
 
-    @classmethod
-    def from_mode(cls, mode: str, n_epochs: int, n_epochs_decay: int) -> AspSchedule:
-        """Read the reference's ``<scheduler>_<lookup>`` or ``none``.
-
-        Raises
-        ------
-        UsageError
-            If the mode is not one of the paper's.
-        """
-        scheduler, _, lookup = ("none_uniform" if mode == "none" else mode).partition("_")
-        if scheduler not in ("none", "zero", "linear", "sigmoid", "lambda") or lookup not in (
-            "uniform",
-            "linear",
-            "top",
-            "bell",
-        ):
-            raise UsageError(
-                f"ASP mode {mode!r} is not '<scheduler>_<lookup>' of the paper, nor 'none'."
-            )
-        return cls(scheduler, lookup, n_epochs, n_epochs_decay)  # type: ignore[arg-type]
-
 
 def trust(schedule: AspSchedule, epoch: int) -> float:
     """Return p at the 1-based ``epoch``, with t = (epoch − 1) / (n_epochs + n_epochs_decay).

@@ -102,12 +102,6 @@ def iod(density: NDArray[np.float64]) -> float:
     return float(density[density > _POSITIVE].sum())
 
 
-def mean_iod(density: NDArray[np.float64]) -> float:
-    """Return `iod` per positive pixel; nan where none is positive."""
-    positive = density[density > _POSITIVE]
-    return float(positive.mean()) if len(positive) else float("nan")
-
-
 def histogram_likeness(
     generated: NDArray[np.uint8], real: NDArray[np.uint8], kind: HistogramKind = "correlation"
 ) -> float:

@@ -141,7 +141,10 @@ class SamplerRecipe(BaseModel):
         default=0.07, gt=0, description="Temperature τ of the contrast (our reading)."
     )
     lambda_s: float = Field(
-        default=500.0, ge=0, description="EGSDE's weight of the domain energy; 0 is 'w/o E_s'."
+        default=500.0,
+        ge=0,
+        description="EGSDE's weight of the domain energy, which needs a classifier of noised "
+        "pictures; no model has one, so that it is left out whatever the weight.",
     )
     lambda_i: float = Field(
         default=2.0, ge=0, description="EGSDE's weight of the low-pass energy; 0 is 'w/o E_i'."

@@ -132,18 +132,6 @@ def sum_of(amounts: NDArray[np.float32], rows: list[int]) -> NDArray[np.float32]
     return total
 
 
-def positive_percent(counts: NDArray[np.int64]) -> float:
-    """Return the percentage of nuclei of grade 1 to 3; nan without nuclei."""
-    total = int(counts.sum())
-    return 100 * float(counts[1:].sum()) / total if total else float("nan")
-
-
-def cell_h_score(counts: NDArray[np.int64]) -> float:
-    """Return 1 · weak % + 2 · moderate % + 3 · strong % of nuclei, 0 to 300; nan without nuclei."""
-    total = int(counts.sum())
-    return 100 * float(counts @ np.arange(len(GRADES))) / total if total else float("nan")
-
-
 def _nuclear(
     smooth: NDArray[np.float32], mpp: float, protocol: NucleiProtocol
 ) -> NDArray[np.bool_]:
