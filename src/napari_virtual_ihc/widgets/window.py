@@ -55,6 +55,12 @@ def canvas_of(window: QtViewer) -> QWidget:
     return canvas
 
 
+def frame_of(window: QtViewer) -> QWidget:
+    """Return the widget that holds a window's canvas, in a layout that takes more above it."""
+    frame: QWidget = window.canvas.native.parentWidget()
+    return frame
+
+
 def node_of(window: QtViewer, layer: Layer) -> Node:
     """Return what napari draws a layer with."""
     node: Node = window.layer_to_visual[layer].node

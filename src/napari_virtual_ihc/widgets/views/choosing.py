@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Layer
 
+    from napari_virtual_ihc.widgets.session import Session
+
+
+def base_of(session: Session) -> Image | None:
+    """Return the layer of the H&E, on which everything else lies."""
+    return None if session.chosen is None else session.chosen.layer()
+
 
 def over_base(layer: Image | None, base: Image | None) -> list[Image]:
     """Return ``layer``, with the H&E under it where it is virtual or a map."""

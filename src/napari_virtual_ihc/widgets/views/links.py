@@ -10,7 +10,10 @@ from napari_virtual_ihc.registration.affine import shape_of
 from napari_virtual_ihc.widgets.camera import rotation
 
 if TYPE_CHECKING:
+    from napari.layers import Image
+
     from napari_virtual_ihc.registration.registration import Registration
+    from napari_virtual_ihc.widgets.aligned import Aligned
 
 Place = tuple[float, float]
 _FLIP = np.diag([1.0, -1.0])
@@ -100,6 +103,13 @@ class Shifted(Straight):
     def turn(self, degrees: float) -> float:
         """See `Straight.turn`."""
         return self.link.turn(degrees)
+
+
+def link_of(layer: Image | None, aligned: Aligned | None) -> Straight:
+    """Return how a layer corresponds to the H&E: the moving slide's scan by its registration."""
+    if aligned is None or layer is None or layer is not aligned.moving.layer():
+        return Straight()
+    return Through(aligned.registration)
 
 
 def link_again(link: Straight, centre: Place, pane_centre: Place) -> Straight:

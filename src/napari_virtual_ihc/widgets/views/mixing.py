@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_virtual_ihc.widgets.views.choosing import next_to_see, over_base
-from napari_virtual_ihc.widgets.views.curtain import Curtain
-from napari_virtual_ihc.widgets.views.mask import Cut
+from napari_virtual_ihc.widgets.views.choosing import base_of, next_to_see, over_base, replaces
 from napari_virtual_ihc.widgets.views.mixing_head import MixingHead
-from napari_virtual_ihc.widgets.views.mixing_model import SQUARE_PX, Way, weights
-from napari_virtual_ihc.widgets.views.solo import Solo, images
-from napari_virtual_ihc.widgets.window import canvas_of
+from napari_virtual_ihc.widgets.views.mixing_model import Way
+from napari_virtual_ihc.widgets.views.mixture import Mixture
+from napari_virtual_ihc.widgets.views.solo import images
+from napari_virtual_ihc.widgets.window import frame_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,22 +45,14 @@ class Mixing(QObject):
         self.share = 0.5
         self._session = weakref.ref(session)
         self._pair: tuple[weakref.ref[Image], weakref.ref[Image]] | None = None
-        self._opacity: weakref.WeakKeyDictionary[Image, float] = weakref.WeakKeyDictionary()
-        self._cut = Cut(window)
-        self._solo = Solo(session.viewer)
-        self.curtain = Curtain(canvas_of(window))
+        self._solo = session.panes.solo
+        self._mixture = Mixture(window)
+        self.curtain = self._mixture.curtain
         self.head = MixingHead()
         self.head.hide()
-        window.widget(0).layout().insertWidget(0, self.head)
+        frame_of(window).layout().insertWidget(0, self.head)
         self._blinking = QTimer(self, interval=BLINK_MS)
-        self._blinking.timeout.connect(self.flip)
-        self.curtain.dragged.connect(self.set_share)
-        self.head.share_wanted.connect(self.set_share)
-        self.head.pair_wanted.connect(self._on_pair_wanted)
-        self.head.swap_wanted.connect(self.swap)
-        session.viewer.canvas.events.size.connect(self._on_resized)
-        session.viewer.layers.events.inserted.connect(self._on_layers_changed)
-        session.viewer.layers.events.removed.connect(self._on_layers_changed)
+        self._listen(session)
 
     @property
     def pair(self) -> tuple[Image, Image] | None:
@@ -70,6 +61,10 @@ class Mixing(QObject):
         layers = self._images()
         first, second = found or (None, None)
         return (first, second) if first in layers and second in layers else None
+
+    def opacity(self, layer: Image) -> float:
+        """Return the opacity that a layer has of its own, whatever it is given to be mixed."""
+        return self._mixture.opacity(layer)
 
     def start(self, way: Way) -> None:
         """See two layers in this way; those seen before, or the H&E and what lies on it."""
@@ -84,10 +79,9 @@ class Mixing(QObject):
         if self.way is None:
             return
         self.way = None
-        self._stop_cutting()
-        self._give_back_opacity()
+        self._blinking.stop()
+        self._mixture.end()
         self._solo.restore()
-        self.curtain.say("")
         self.head.hide()
         self.changed.emit()
 
@@ -100,8 +94,7 @@ class Mixing(QObject):
 
     def set_pair(self, first: Image, second: Image) -> None:
         """See these two layers, the first one left."""
-        self._stop_cutting()
-        self._give_back_opacity()
+        self._mixture.end()
         self._pair = weakref.ref(first), weakref.ref(second)
         if self.way is not None:
             self._apply()
@@ -122,7 +115,14 @@ class Mixing(QObject):
         self.set_share(0.0 if self.share >= 0.5 else 1.0)
 
     def hold_other(self) -> Callable[[], None]:
-        """Show the other of two layers; the function returned shows what was seen before."""
+        """Show the other of two layers; the function returned shows what was seen before.
+
+        Side by side, the window's own canvas and the first pane change layers meanwhile.
+        """
+        panes = self._known.panes
+        if panes.all():
+            panes.swap()
+            return panes.swap
         way, share = self.way, self.share
         self._begin(Way.BLINK, 0.0 if way is Way.BLINK and share >= 0.5 else 1.0)
 
@@ -131,6 +131,8 @@ class Mixing(QObject):
                 self.stop()
             else:
                 self._begin(way, share)
+            if way is Way.BLINK:
+                self._blinking.start()
 
         return let_go
 
@@ -139,10 +141,23 @@ class Mixing(QObject):
         if self.pair is None and not self._choose_pair():
             return False
         self._known.panes.arrange(1)
-        self._stop_cutting()
+        self._blinking.stop()
+        self._mixture.end()
         self.way, self.share = way, share
         self._apply()
         return True
+
+    def _listen(self, session: Session) -> None:
+        self._blinking.timeout.connect(self.flip)
+        self.curtain.dragged.connect(self.set_share)
+        self.head.share_wanted.connect(self.set_share)
+        self.head.pair_wanted.connect(self._on_pair_wanted)
+        self.head.swap_wanted.connect(self.swap)
+        session.layer_connected.connect(self._on_connected)
+        viewer = session.viewer
+        viewer.canvas.events.size.connect(self._on_resized)
+        viewer.layers.events.inserted.connect(self._on_layers_changed)
+        viewer.layers.events.removed.connect(self._on_layers_changed)
 
     @property
     def _known(self) -> Session:
@@ -157,13 +172,9 @@ class Mixing(QObject):
         scan = None if session.aligned is None else session.aligned.moving.layer()
         return [layer for layer in images(session.viewer) if layer is not scan]
 
-    def _base(self) -> Image | None:
-        chosen = self._known.chosen
-        return None if chosen is None else chosen.layer()
-
     def _choose_pair(self) -> bool:
         """Take the H&E and what is first to be seen beside it; tell whether there is any."""
-        base, layers = self._base(), self._images()
+        base, layers = base_of(self._known), self._images()
         other = next_to_see(layers, [base], base)
         if base is None or other is None or other is base:
             return False
@@ -173,12 +184,9 @@ class Mixing(QObject):
     def _apply(self) -> None:
         if self.pair is None or self.way is None:
             return
-        base = self._base()
+        base = base_of(self._known)
         self._solo.show([layer for one in self.pair for layer in over_base(one, base)])
-        for layer in self.pair:
-            self._opacity.setdefault(layer, layer.opacity)
-        if self.way.cuts:
-            self._cut.begin(*(None if layer is base else layer for layer in self.pair))
+        self._mixture.begin(self.pair, self.way, base)
         self._offer()
         self._draw()
 
@@ -186,35 +194,11 @@ class Mixing(QObject):
         """Show the present share."""
         if self.pair is None or self.way is None:
             return
-        first, second = self.pair
         layers = self._known.viewer.layers
-        on_top = layers.index(second) > layers.index(first)
-        for layer, weight in zip(
-            self.pair, weights(self.way, self.share, second_on_top=on_top), strict=True
-        ):
-            wanted = self._opacity[layer] * (weight if layer is not self._base() else 1.0)
-            if layer.opacity != wanted:
-                layer.opacity = wanted
-        self._cut.place(self.share, SQUARE_PX if self.way is Way.CHECKERBOARD else 0.0)
-        self._name(str(first.name), str(second.name))
+        first, second = (layers.index(layer) for layer in self.pair)
+        base, on_top = base_of(self._known), second > first
+        self._mixture.draw(self.pair, self.way, self.share, base, second_on_top=on_top)
         self.head.show_share(self.share)
-
-    def _name(self, first: str, second: str) -> None:
-        if self.way is Way.CURTAIN:
-            self.curtain.show_at(self.share, first, second)
-        elif self.way is Way.BLINK:
-            self.curtain.say(second if self.share >= 0.5 else first)
-        else:
-            self.curtain.say("")
-
-    def _stop_cutting(self) -> None:
-        self._cut.end()
-        self._blinking.stop()
-
-    def _give_back_opacity(self) -> None:
-        for layer, opacity in list(self._opacity.items()):
-            layer.opacity = opacity
-        self._opacity.clear()
 
     def _offer(self) -> None:
         layers = self._images()
@@ -223,8 +207,19 @@ class Mixing(QObject):
             self.head.offer([str(layer.name) for layer in layers], places, self.way)
 
     def _on_pair_wanted(self, first: int, second: int) -> None:
+        """See two layers that were chosen; one that is wanted on both sides changes its side."""
         layers = self._images()
-        self.set_pair(layers[first], layers[second])
+        if first == second:
+            self.swap()
+        else:
+            self.set_pair(layers[first], layers[second])
+
+    def _on_connected(self, layer: Image) -> None:
+        """Let another model's answer take the place of the former one's."""
+        if self.pair is not None and self.way is not None:
+            first, second = (layer if replaces(layer, one) else one for one in self.pair)
+            if layer in (first, second) and first is not second:
+                self.set_pair(first, second)
 
     def _on_resized(self, _event: object = None) -> None:
         self._draw()
@@ -236,3 +231,4 @@ class Mixing(QObject):
             self.stop()
         else:
             self._offer()
+            self._draw()

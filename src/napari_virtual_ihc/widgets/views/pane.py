@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_virtual_ihc.widgets.camera import look_at, turn_of, view_centre
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.views.choosing import over_base
-from napari_virtual_ihc.widgets.views.links import Straight, link_again
+from napari_virtual_ihc.widgets.views.links import Shifted, Straight, link_again
 from napari_virtual_ihc.widgets.views.outlines import Outlines
 from napari_virtual_ihc.widgets.views.pane_head import PaneHead
 from napari_virtual_ihc.widgets.views.twin import Twin
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.widgets.connections import Connections
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+    from napari_virtual_ihc.widgets.views.links import Place
 
 
 class Pane(QObject):
@@ -100,6 +101,19 @@ class Pane(QObject):
             self.link = link_again(self.link, view_centre(main), view_centre(self.viewer))
         self.linked = on
         self.head.show_linked(on)
+
+    @property
+    def shift(self) -> Place:
+        """By how much (y, x in µm) the pane looks elsewhere than its layer corresponds."""
+        main, link = self._main(), self.link
+        if not self.linked and main is not None:
+            link = link_again(link, view_centre(main), view_centre(self.viewer))
+        return link.by if isinstance(link, Shifted) else (0.0, 0.0)
+
+    def set_shift(self, by: Place) -> None:
+        """Look elsewhere by so much from now on."""
+        plain = self.link.link if isinstance(self.link, Shifted) else self.link
+        self.link = Shifted(plain, by) if any(by) else plain
 
     def follow(self, leader: ViewerModel) -> None:
         """Look where the window's own canvas looks."""

@@ -1,4 +1,4 @@
-"""Linked panes: one to four canvases side by side over the same world, each with its own layer."""
+"""Linked panes: one to four canvases over the same world, each with its own layer."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Signal
 
 from napari_virtual_ihc.widgets.keys import bind_keys
-from napari_virtual_ihc.widgets.views.choosing import next_to_see, over_base, replaces, secret
+from napari_virtual_ihc.widgets.views.choosing import base_of, next_to_see, replaces, secret
 from napari_virtual_ihc.widgets.views.following import Following
-from napari_virtual_ihc.widgets.views.links import Straight, Through
+from napari_virtual_ihc.widgets.views.links import link_of
+from napari_virtual_ihc.widgets.views.own_canvas import OwnCanvas
 from napari_virtual_ihc.widgets.views.pane import Pane
-from napari_virtual_ihc.widgets.views.pane_head import PaneHead
-from napari_virtual_ihc.widgets.views.solo import Solo, images
+from napari_virtual_ihc.widgets.views.solo import images
+from napari_virtual_ihc.widgets.views.tiling import Tiling
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
 
-MOST = 4
 HIDDEN = " · hidden"
-ALL_LAYERS = "layers as in the list"
 
 
 class Panes(QObject):
@@ -39,41 +38,30 @@ class Panes(QObject):
     session
         Of the window.
     window
-        The canvas part of it, to whose right panes are put.
+        The canvas part of it, in which panes are put.
     """
 
     changed = Signal()
-    """There are more panes or fewer."""
+    """There are more panes or fewer, or they stand otherwise."""
 
     def __init__(self, session: Session, window: QtViewer) -> None:
         super().__init__(window)
         self._session = weakref.ref(session)
-        self._window_ref = weakref.ref(window)
         self._panes: list[Pane] = []
-        self._solo = Solo(session.viewer)
-        self._own: weakref.ref[Image] | None = None
+        self._tiling = Tiling(window)
+        self._own = OwnCanvas(window)
+        self.head, self.solo = self._own.head, self._own.solo
+        self.grid = True
         self._following = Following(session.viewer, self._panes)
-        self.head = PaneHead(closable=False)
-        self.head.hide()
-        self.head.chosen.connect(self._on_own_chosen)
-        window.widget(0).layout().insertWidget(0, self.head)
-        session.camera_moved.connect(self._following.main_moved)
-        session.tiles_changed.connect(self._on_tiles_changed)
-        session.slides_changed.connect(self._show_slides)
-        session.blinded.connect(self._offer)
-        session.aligned_changed.connect(self._on_aligned)
-        session.layer_connected.connect(self._on_connected)
-        session.viewer.layers.events.inserted.connect(self._on_inserted)
-        session.viewer.layers.events.removed.connect(self._on_removed)
-        session.viewer.layers.events.reordered.connect(self._offer)
+        self._listen(session)
         window.installEventFilter(self)
 
     def all(self) -> list[Pane]:
-        """Return the panes, left to right."""
+        """Return the panes, as one reads them: left to right, the upper row first."""
         return list(self._panes)
 
     def arrange(self, count: int) -> None:
-        """Have ``count`` canvases side by side, 1 to 4, the window's own included."""
+        """Have ``count`` canvases, 1 to 4, the window's own included."""
         if count > 1:
             self._known.mixing.stop()
         before = len(self._panes)
@@ -82,8 +70,15 @@ class Panes(QObject):
         while len(self._panes) < count - 1:
             self._open()
         if before and not self._panes:
-            self._end()
-        self._share_width()
+            self.head.hide()
+            self.show_own(None)
+        self._tile()
+        self.changed.emit()
+
+    def set_grid(self, on: bool) -> None:
+        """Have three or four canvases in two rows, or all in one."""
+        self.grid = on
+        self._tile()
         self.changed.emit()
 
     def toggle(self) -> None:
@@ -108,35 +103,20 @@ class Panes(QObject):
 
     def own(self) -> Image | None:
         """Return the layer shown alone in the window's own canvas, None for all as in the list."""
-        return None if self._own is None else self._own()
+        return self._own.layer
 
     def show_own(self, layer: Image | None) -> None:
         """Show one layer alone in the window's own canvas; all as in the list where None."""
-        self._own = None if layer is None else weakref.ref(layer)
-        if layer is None:
-            self._solo.restore()
-        else:
-            self._solo.show(over_base(layer, self._base()))
+        self._own.show(layer, base_of(self._known))
         self._offer()
 
-    def show(self, pane: Pane, layer: Image) -> None:
-        """Show a layer of the window's viewer in a pane."""
-        pane.set_link(self._link_of(layer))
-        pane.show_layer(layer, self._base())
+    def show(self, pane: Pane, layer: Image | None) -> None:
+        """Show a layer of the window's viewer in a pane, or nothing."""
+        pane.set_link(link_of(layer, self._known.aligned))
+        pane.show_layer(layer, base_of(self._known))
         pane.follow(self._known.viewer)
         self._show_slides()
         self._offer()
-
-    def _link_of(self, layer: Image) -> Straight:
-        """Return how a layer corresponds to the H&E: the moving slide through its registration."""
-        aligned = self._known.aligned
-        original = None if aligned is None else aligned.moving.layer()
-        return Through(aligned.registration) if aligned and layer is original else Straight()
-
-    def _on_aligned(self) -> None:
-        for pane in self._panes:
-            if pane.layer is not None and not pane.link.on_he:
-                self.show(pane, pane.layer)
 
     def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
         """Close the panes with the window."""
@@ -146,6 +126,19 @@ class Panes(QObject):
             self._following.forget()
         return False
 
+    def _listen(self, session: Session) -> None:
+        self._own.chosen.connect(self._on_own_chosen)
+        session.camera_moved.connect(self._following.main_moved)
+        session.tiles_changed.connect(self._on_tiles_changed)
+        session.slides_changed.connect(self._show_slides)
+        session.blinded.connect(self._offer)
+        session.aligned_changed.connect(self._on_aligned)
+        session.layer_connected.connect(self._on_connected)
+        layers = session.viewer.layers.events
+        layers.inserted.connect(self._on_inserted)
+        layers.removed.connect(self._on_removed)
+        layers.reordered.connect(self._offer)
+
     @property
     def _known(self) -> Session:
         session = self._session()
@@ -153,54 +146,35 @@ class Panes(QObject):
             raise RuntimeError("The session of these panes is gone.")
         return session
 
-    @property
-    def _window(self) -> QtViewer:
-        window = self._window_ref()
-        if window is None:
-            raise RuntimeError("The window of these panes is gone.")
-        return window
-
     def _images(self) -> list[Image]:
         return images(self._known.viewer)
 
-    def _base(self) -> Image | None:
-        chosen = self._known.chosen
-        return None if chosen is None else chosen.layer()
-
     def _open(self) -> None:
+        """Add a pane with what is not seen yet."""
+        session, base = self._known, base_of(self._known)
         if not self._panes:
             self.head.show()
-            self.show_own(self._base())
-        pane = Pane(self._known.connections, self._known.viewer)
-        pane.follow(self._known.viewer)
+            self.show_own(base)
+        pane = Pane(session.connections, session.viewer)
         pane.moved.connect(self._following.pane_moved)
         pane.head.chosen.connect(partial(self._on_chosen, weakref.ref(pane)))
         pane.head.link_wanted.connect(pane.set_linked)
         pane.head.close_requested.connect(partial(self._on_closed, weakref.ref(pane)))
-        bind_keys(self._known, pane.viewer)
+        bind_keys(session, pane.viewer)
         self._panes.append(pane)
-        self._window.setOrientation(Qt.Orientation.Horizontal)
-        self._window.addWidget(pane.window)
+        self._tile()
         shown = [self.own(), *(one.layer for one in self._panes[:-1])]
-        wanted = next_to_see(self._images(), shown, self._base())
-        if wanted is not None:
-            self.show(pane, wanted)
+        self.show(pane, next_to_see(self._images(), shown, base))
 
-    def _end(self) -> None:
-        self.head.hide()
-        self.show_own(None)
-
-    def _share_width(self) -> None:
-        count = self._window.count()
-        self._window.setSizes([self._window.width() // count] * count)
+    def _tile(self) -> None:
+        self._tiling.place([pane.window for pane in self._panes], grid=self.grid)
 
     def _offer(self, _event: object = None) -> None:
-        layers = self._images()
-        names = [
-            f"{layer.name}{HIDDEN * (self._known.blind and secret(layer))}" for layer in layers
-        ]
+        """Name the layers in the head of every canvas."""
+        layers, blind = self._images(), self._known.blind
+        names = [f"{layer.name}{HIDDEN * (blind and secret(layer))}" for layer in layers]
         own = self.own()
-        self.head.offer([ALL_LAYERS, *names], layers.index(own) + 1 if own in layers else 0)
+        self._own.offer(names, layers.index(own) if own in layers else -1)
         for pane in self._panes:
             pane.head.offer(names, layers.index(pane.layer) if pane.layer in layers else -1)
 
@@ -214,7 +188,7 @@ class Panes(QObject):
         return next((one for one in entries if one.layer() is layer), self._known.chosen)
 
     def _on_own_chosen(self, index: int) -> None:
-        self.show_own(self._images()[index - 1] if index else None)
+        self.show_own(self._images()[index] if index >= 0 else None)
 
     def _on_chosen(self, which: weakref.ref[Pane], index: int) -> None:
         pane = which()
@@ -232,19 +206,25 @@ class Panes(QObject):
         for pane in self._panes:
             pane.dressing.label_soon()
 
+    def _on_aligned(self) -> None:
+        """Link a pane anew that shows a scan which is registered now, or was."""
+        for pane in self._panes:
+            wanted = link_of(pane.layer, self._known.aligned)
+            if not (pane.link.on_he and wanted.on_he):
+                self.show(pane, pane.layer)
+
     def _on_inserted(self, event: Any) -> None:
         own = self.own()
         if own is not None and isinstance(event.value, Image):
-            self._solo.show(over_base(own, self._base()))
+            self.show_own(own)
         self._offer()
 
     def _on_connected(self, layer: Image) -> None:
         """Show a new layer where it takes the place of another, or where nothing else was left."""
-        own, base = self.own(), self._base()
-        if replaces(layer, own):
-            self._own = weakref.ref(layer)
-            layer.visible = True
+        own, base = self.own(), base_of(self._known)
         spare = [pane for pane in self._panes if pane.layer is base and own is base]
+        if replaces(layer, own):
+            self._own.cover(layer)
         for pane in self._panes:
             if replaces(layer, pane.layer):
                 pane.cover(layer)
@@ -253,10 +233,11 @@ class Panes(QObject):
         self._offer()
 
     def _on_removed(self, event: Any) -> None:
+        base = base_of(self._known)
         for pane in self._panes:
             pane.forget(event.value)
-            if pane.layer is event.value and self._base() is not None:
-                pane.show_layer(self._base(), self._base())
+            if pane.layer is event.value:
+                self.show(pane, base)
         if self.own() is event.value:
-            self.show_own(self._base())
+            self.show_own(base)
         self._offer()

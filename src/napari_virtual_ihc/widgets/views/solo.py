@@ -31,10 +31,17 @@ class Solo:
         self._viewer = weakref.ref(viewer)
         self._before: weakref.WeakKeyDictionary[Image, bool] | None = None
 
-    @property
-    def active(self) -> bool:
-        """Whether some layers are shown alone now."""
-        return self._before is not None
+    def visible(self, layer: Image) -> bool:
+        """Whether a picture is visible, or will be once all are shown again."""
+        before = {} if self._before is None else self._before
+        return bool(before.get(layer, layer.visible))
+
+    def set_visible(self, layer: Image, *, on: bool) -> None:
+        """Have a picture visible or not: now, or once all are shown again."""
+        if self._before is None:
+            _set_visible(layer, on=on)
+        else:
+            self._before[layer] = on
 
     def show(self, shown: Sequence[Image]) -> None:
         """Show these pictures and no others."""
@@ -45,15 +52,15 @@ class Solo:
             self._before = weakref.WeakKeyDictionary()
         for layer in images(viewer):
             self._before.setdefault(layer, layer.visible)
-            _set_visible(layer, layer in shown)
+            _set_visible(layer, on=layer in shown)
 
     def restore(self) -> None:
         """Show all pictures as they were."""
         before, self._before = self._before, None
         for layer, visible in [] if before is None else list(before.items()):
-            _set_visible(layer, visible)
+            _set_visible(layer, on=visible)
 
 
-def _set_visible(layer: Image, on: bool) -> None:
+def _set_visible(layer: Image, *, on: bool) -> None:
     if layer.visible != on:
         layer.visible = on

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.connections import Connections
 
 _SHARED = (
-    "contrast_limits", "gamma", "colormap", "interpolation2d", "blending",
+    "opacity", "contrast_limits", "gamma", "colormap", "interpolation2d", "blending",
     "scale", "translate", "affine",
 )  # fmt: skip
-"""What a twin always has as its like has it; opacity and visibility are its own."""
+"""What a twin always has as its like has it; whether it is visible is its own affair."""
 
 
 class Twin:
@@ -104,7 +104,6 @@ def _image_like(source: Image, data: object) -> Image:
         name=source.name,
         rgb=source.rgb,
         multiscale=source.multiscale,
-        opacity=source.opacity,
         units=source.units,
         cache=False,
         metadata=metadata,

@@ -10,12 +10,13 @@ from qtpy.QtWidgets import QSpinBox, QVBoxLayout, QWidget
 from napari_virtual_ihc.widgets.camera import set_turn, turn_by, turn_of
 from napari_virtual_ihc.widgets.look import CHOSEN, row, tool_button
 from napari_virtual_ihc.widgets.views.mixing_model import TIPS, Way
-from napari_virtual_ihc.widgets.views.panes import MOST
+from napari_virtual_ihc.widgets.views.tiling import MOST
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
 
 _TURN_PX = 62
+_GRID_TIP = "Three or four pictures in two rows; off: all in one row"
 
 
 class ViewingBox(QWidget):
@@ -34,23 +35,12 @@ class ViewingBox(QWidget):
         self.one = tool_button("one", "One picture (J)", self._show_one)
         self.side = tool_button("panes", "Two linked pictures (J)", self._show_side)
         self.more = tool_button("+", "One picture more", self._show_more)
+        self.grid = tool_button("2 × 2", _GRID_TIP, self._switch_grid)
         self.ways = {
             way: tool_button(way.value, TIPS[way], partial(self._show, way)) for way in Way
         }
-        for button in (self.one, self.side, *self.ways.values()):
-            button.setCheckable(True)
-            button.setStyleSheet(CHOSEN)
         self.turn = _turn_box()
-        turn = (
-            tool_button("⟲", "Turn the view a quarter anticlockwise (Shift+←)", self._turn_back),
-            self.turn,
-            tool_button("⟳", "Turn the view a quarter clockwise (Shift+→)", self._turn_on),
-        )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(row(self.one, self.side, self.more, 1, *turn))
-        layout.addWidget(row(*self.ways.values(), 1))
+        self._lay_out()
         self._panes.changed.connect(self.show_state)
         self._mixing.changed.connect(self.show_state)
         session.camera_moved.connect(self._show_turn)
@@ -65,6 +55,23 @@ class ViewingBox(QWidget):
             button.setChecked(way is self._mixing.way)
         self.side.setChecked(count > 1)
         self.more.setEnabled(1 < count < MOST)
+        self.grid.setEnabled(count > 2)
+        self.grid.setChecked(self._panes.grid)
+
+    def _lay_out(self) -> None:
+        for button in (self.one, self.side, self.grid, *self.ways.values()):
+            button.setCheckable(True)
+            button.setStyleSheet(CHOSEN)
+        turn = (
+            tool_button("⟲", "Turn the view a quarter anticlockwise (Shift+←)", self._turn_back),
+            self.turn,
+            tool_button("⟳", "Turn the view a quarter clockwise (Shift+→)", self._turn_on),
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(row(self.one, self.side, self.more, self.grid, 1, *turn))
+        layout.addWidget(row(*self.ways.values(), 1))
 
     def _show(self, way: Way) -> None:
         self._mixing.toggle(way)
@@ -79,6 +86,9 @@ class ViewingBox(QWidget):
 
     def _show_more(self) -> None:
         self._panes.arrange(2 + len(self._panes.all()))
+
+    def _switch_grid(self) -> None:
+        self._panes.set_grid(not self._panes.grid)
 
     def _show_turn(self) -> None:
         self.turn.blockSignals(True)
