@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
-
-from qtpy.QtWidgets import QApplication
 
 from napari_virtual_ihc.comparison.comparability import COMPARABILITY
 from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.widgets.album import Album, require
 from napari_virtual_ihc.widgets.align.controller import AlignController
 from napari_virtual_ihc.widgets.compare.controller import CompareController
 from napari_virtual_ihc.widgets.layers import WARPED, heat_of, virtual_of
-from napari_virtual_ihc.widgets.settle import wait_until_settled
 from napari_virtual_ihc.widgets.views.mixing_model import Way
 
 if TYPE_CHECKING:
@@ -22,9 +19,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from napari_virtual_ihc.widgets.show import Shown
-
-_PATIENCE = 3600.0
-_STEP = 0.02
 
 
 class ReviewTour:
@@ -41,10 +35,10 @@ class ReviewTour:
     """
 
     def __init__(self, shown: Shown, out: Path, say: Callable[[str], None]) -> None:
-        self._shown, self._out, self._say = shown, out, say
-        self._viewer, self._session = shown.viewer, shown.session
+        self._shown, self._say = shown, say
+        self._album = Album(shown, out)
+        self._session = shown.session
         self._align, self._compare = shown.page(AlignController), shown.page(CompareController)
-        self.pictures: list[Path] = []
 
     def run(self) -> list[Path]:
         """Register, look in every way, measure, report; return the pictures.
@@ -60,78 +54,63 @@ class ReviewTour:
         self._comparability()
         self._numbers()
         self._all_at_once()
-        return self.pictures
+        return self._album.pictures
 
     def _register(self) -> None:
         self._say("Laying the real IHC onto the H&E …")
         state = self._align.state
         self._shown.dock.show_page(self._align.title)
         self._align.register()
-        self._wait(lambda: state.registered or bool(state.error))
-        self._require(state.error)
-        self._settle()
-        self._window("review-1-registered")
+        self._album.wait(lambda: state.registered or bool(state.error))
+        require(state.error)
+        self._album.window("review-1-registered")
 
     def _side_by_side(self) -> None:
         self._say("Virtual and real side by side …")
         panes = self._session.panes
         panes.arrange(2)
-        panes.show_own(self._layer(lambda layer: virtual_of(layer) is not None))
+        panes.show_own(self._layer(_is_virtual))
         panes.show(panes.all()[0], self._layer(_is_real))
-        self._settle()
-        self._window("review-2-side-by-side")
+        self._album.window("review-2-side-by-side")
         panes.arrange(1)
 
     def _curtain(self) -> None:
         mixing = self._session.mixing
-        mixing.set_pair(
-            self._layer(lambda layer: virtual_of(layer) is not None), self._layer(_is_real)
-        )
+        mixing.set_pair(self._layer(_is_virtual), self._layer(_is_real))
         mixing.start(Way.CURTAIN)
-        self._settle()
-        self._window("review-3-curtain")
+        self._album.window("review-3-curtain")
         mixing.stop()
 
     def _comparability(self) -> None:
         self._say("Where the two can be compared …")
         self._shown.dock.show_page(self._compare.title)
         self._compare.map.choose(COMPARABILITY.name)
-        self._wait(lambda: self._find(lambda layer: heat_of(layer) is not None) is not None)
-        self._settle()
-        self._window("review-4-comparability")
+        self._album.wait(lambda: self._find(_is_map) is not None)
+        self._album.window("review-4-comparability")
 
     def _numbers(self) -> None:
         self._say("Measuring the region in view …")
         state = self._compare.state
         self._compare.numbers.measure()
-        self._wait(lambda: state.answer is not None or bool(state.error))
-        self._require(state.error)
-        self._settle()
-        self._window("review-5-numbers")
-        self._compare.save(self._out / "report")
-        self._wait(lambda: not state.activity)
-        self._require(state.error)
+        self._album.wait(lambda: state.answer is not None or bool(state.error))
+        require(state.error)
+        self._album.window("review-5-numbers")
+        self._compare.save(self._album.out / "report")
+        self._album.wait(lambda: not state.activity)
+        require(state.error)
 
     def _all_at_once(self) -> None:
         """Leave everything in sight: H&E, virtual, real, and where they can be compared."""
-        panes = self._session.panes
+        panes, entry = self._session.panes, self._session.chosen
         panes.arrange(4)
-        entry = self._session.chosen
-        layers = (
-            None if entry is None else entry.layer(),
-            self._layer(lambda layer: virtual_of(layer) is not None),
-            self._layer(_is_real),
-            self._layer(lambda layer: heat_of(layer) is not None),
-        )
-        panes.show_own(layers[0])
-        for pane, layer in zip(panes.all(), layers[1:], strict=True):
-            if layer is not None:
-                panes.show(pane, layer)
-        self._settle()
-        self._window("review-6-all")
+        panes.show_own(None if entry is None else entry.layer())
+        for pane, wanted in zip(panes.all(), (_is_virtual, _is_real, _is_map), strict=True):
+            panes.show(pane, self._layer(wanted))
+        self._album.window("review-6-all")
 
     def _find(self, wanted: Callable[[Layer], bool]) -> Image | None:
-        return next((layer for layer in reversed(self._viewer.layers) if wanted(layer)), None)
+        layers = reversed(self._shown.viewer.layers)
+        return next((layer for layer in layers if wanted(layer)), None)
 
     def _layer(self, wanted: Callable[[Layer], bool]) -> Image:
         found = self._find(wanted)
@@ -139,26 +118,13 @@ class ReviewTour:
             raise VirtualIhcError("A layer of the review is missing.")
         return found
 
-    def _settle(self) -> None:
-        if not wait_until_settled(self._session, _PATIENCE):
-            raise VirtualIhcError("The view was not complete after an hour.")
 
-    def _wait(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + _PATIENCE
-        while not condition():
-            QApplication.processEvents()
-            time.sleep(_STEP)
-            if time.monotonic() > end:
-                raise VirtualIhcError("The review was not complete after an hour.")
+def _is_virtual(layer: Layer) -> bool:
+    return virtual_of(layer) is not None
 
-    def _require(self, error: str) -> None:
-        if error:
-            raise VirtualIhcError(error)
 
-    def _window(self, name: str) -> None:
-        path = self._out / f"{name}.png"
-        self._viewer.screenshot(str(path), canvas_only=False, flash=False)
-        self.pictures.append(path)
+def _is_map(layer: Layer) -> bool:
+    return heat_of(layer) is not None
 
 
 def _is_real(layer: Layer) -> bool:

@@ -11,9 +11,9 @@ from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.models.library import BUNDLED
 from napari_virtual_ihc.stains.unmix import unmix
 from napari_virtual_ihc.stains.vectors import HED
+from napari_virtual_ihc.widgets.album import Album
 from napari_virtual_ihc.widgets.camera import Box, look_at, visible_box
-from napari_virtual_ihc.widgets.picture import export_picture, grab_open_box
-from napari_virtual_ihc.widgets.settle import wait_until_settled
+from napari_virtual_ihc.widgets.picture import grab_open_box
 from napari_virtual_ihc.widgets.virtual import hide_virtual, show_again
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.show import Shown
     from napari_virtual_ihc.widgets.slide_facts import SlideFacts
 
-_PATIENCE = 3600.0
 _HEMATOXYLIN = 0
 
 
@@ -41,10 +40,8 @@ class Tour:
     """
 
     def __init__(self, shown: Shown, out: Path, say: Callable[[str], None]) -> None:
-        self._shown = shown
-        self._out = out
-        self._say = say
-        self.pictures: list[Path] = []
+        self._shown, self._say = shown, say
+        self._album = Album(shown, out)
 
     def run(self) -> list[Path]:
         """Take the whole tour and return the pictures.
@@ -55,34 +52,24 @@ class Tour:
             If the slide cannot be shown or translated.
         """
         self._say("Opening the slide and preparing the model …")
-        self._settle()
         self.look_closely()
         self._pair("20x")
-        self._window("window-20x")
+        self._album.window("window-20x")
         self._other_model()
         self._say("Filling the slide …")
         self._shown.translate.translation.set_fill(True)
-        self._settle(filled=True)
+        self._album.settle(filled=True)
         self._shown.viewer.reset_view()
-        self._settle()
         self._pair("overview")
-        self._window("window-overview")
-        return self.pictures
+        self._album.window("window-overview")
+        return self._album.pictures
 
     def look_closely(self) -> None:
         """Look at the busiest place at 20×, and wait until it is translated."""
-        self._settle()
+        self._album.settle()
         self._go_to_the_busiest_place()
         self._say("Translating what is on screen at 20× …")
-        self._settle()
-
-    def _settle(self, *, filled: bool = False) -> None:
-        settled = wait_until_settled(self._shown.session, _PATIENCE, filled=filled)
-        state = self._shown.translate.state
-        if state.error:
-            raise VirtualIhcError(state.error)
-        if not settled:
-            raise VirtualIhcError("The view was not complete after an hour.")
+        self._album.settle()
 
     def _go_to_the_busiest_place(self) -> None:
         entry = self._shown.session.chosen
@@ -94,12 +81,11 @@ class Tour:
         look_at(self._shown.viewer, y, x, 20)
 
     def _pair(self, name: str) -> None:
+        self._album.settle()
         hidden = hide_virtual(self._shown.viewer)
-        self._settle()
-        self.pictures.append(export_picture(self._shown.viewer, self._out / f"he-{name}.png"))
+        self._album.canvas(f"he-{name}")
         show_again(hidden)
-        self._settle()
-        self.pictures.append(export_picture(self._shown.viewer, self._out / f"virtual-{name}.png"))
+        self._album.canvas(f"virtual-{name}")
 
     def _other_model(self) -> None:
         """Show the models to choose from, and the same tissue by the next bundled one."""
@@ -109,20 +95,13 @@ class Tour:
         if other is None:
             return
         self._say(f"Translating the same with {other} …")
-        path = self._out / "window-models.png"
+        path = self._album.out / "window-models.png"
         grab_open_box(self._shown.viewer.window, page.view.models, path)
-        self.pictures.append(path)
+        self._album.pictures.append(path)
         page.translation.set_model(other)
-        self._settle()
-        name = f"virtual-20x-{other}.png"
-        self.pictures.append(export_picture(self._shown.viewer, self._out / name))
+        self._album.canvas(f"virtual-20x-{other}")
         page.translation.set_model(former)
-        self._settle()
-
-    def _window(self, name: str) -> None:
-        path = self._out / f"{name}.png"
-        self._shown.viewer.screenshot(str(path), canvas_only=False, flash=False)
-        self.pictures.append(path)
+        self._album.settle()
 
 
 def busiest_place(facts: SlideFacts, margin: Box) -> tuple[float, float]:
