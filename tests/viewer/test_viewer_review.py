@@ -75,7 +75,7 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     assert _spin_until(lambda: bool(seen_virtual(session)))
     (pane,) = session.panes.all()
     assert _spin_until(lambda: banner(pane.viewer) and outlined(pane.viewer))
-    review.view.begin.click()
+    review.view.reading.begin.click()
     assert review.state.blind
     assert not seen_virtual(session)
     assert _spin_until(lambda: not banner(pane.viewer))
@@ -92,12 +92,13 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     window.window.add_dock_widget(late, name="Compare", area="right")
     assert late.pages[0].view.isHidden()
     assert review.state.regions == ("what is in view", "hot spot")
-    review.view.region.setCurrentIndex(1)
-    review.view.region.activated.emit(1)
-    review.view.score.setText(" 2+ ")
-    review.view.reader.setText("AB")
-    review.view.record.click()
-    review.view.reveal.click()
+    box = review.view.reading
+    box.region.setCurrentIndex(1)
+    box.region.activated.emit(1)
+    box.score.setText(" 2+ ")
+    box.reader.setText("AB")
+    box.record.click()
+    box.reveal.click()
     assert seen_virtual(session)
     (read,) = review.state.reads
     assert (read.region, read.classification, read.score) == ("hot spot", "Tumor", "2+")
@@ -112,7 +113,7 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     review.attempt(review.export_reads, tmp_path / "reads.csv")
     with (tmp_path / "reads.csv").open(encoding="utf-8-sig") as file:
         assert [row["score"] for row in csv.DictReader(file)] == ["2+", ""]
-    review.keep("start")
+    review.kept.keep("start")
     path = tmp_path / "case.json"
     review.attempt(review.save, path)
     assert _spin_until(lambda: path.exists() and not review.state.activity)

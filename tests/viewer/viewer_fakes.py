@@ -146,8 +146,8 @@ class FakePrepare:
         self.threads.add(threading.current_thread().name)
         self.asked.append(choices)
         progress("Reading the slide's statistics", 3, 12)
-        if self.error:
-            raise ModelError(self.error)
+        if self.error or model not in self.models:
+            raise ModelError(self.error or f"There is no model {model!r}.")
         slide.fingerprint  # noqa: B018 read here, not in the window
         producer = FakeProducer(slide, self.models[model])
         other = FakeProducer(slide, FakeModel(colour=1))

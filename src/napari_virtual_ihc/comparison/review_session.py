@@ -6,6 +6,7 @@ the user asks for it, and then relative to the review's file.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
@@ -13,11 +14,14 @@ from typing import Any
 
 from napari_virtual_ihc.comparison.blind_read import BlindRead, View
 from napari_virtual_ihc.comparison.geojson import ReviewRegion, from_geojson, to_geojson
+from napari_virtual_ihc.comparison.review_layout import ReviewLayout, from_facts, to_facts
 from napari_virtual_ihc.errors import ReviewError
 from napari_virtual_ihc.files import read_json, write_json
 from napari_virtual_ihc.provenance import stamp
 
-SCHEMA = "virtual-ihc/review/1"
+SCHEMA = "virtual-ihc/review/2"
+_FORMER = "virtual-ihc/review/1"
+"""Without a layout."""
 SHORT = 8
 
 
@@ -77,6 +81,8 @@ class ReviewSession:
         What was marked, kept to come back to, and read blind.
     view
         Where the window looked.
+    layout
+        How it looked there; None in a file of a version that did not keep it.
     """
 
     slides: tuple[SlideReference, ...]
@@ -88,6 +94,16 @@ class ReviewSession:
     views: tuple[View, ...] = ()
     reads: tuple[BlindRead, ...] = ()
     view: View | None = None
+    layout: ReviewLayout | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a review whose slides are not all among its slides."""
+        known = {one.fingerprint for one in self.slides}
+        named = {self.chosen}
+        if self.registration is not None:
+            named |= {self.registration.fixed, self.registration.moving}
+        if not named <= known:
+            raise ValueError("a slide is named that is not among its slides")
 
     @property
     def mpp(self) -> float:
@@ -141,6 +157,15 @@ def require_same(reference: SlideReference, fingerprint: str) -> None:
         )
 
 
+def require_scale(reference: SlideReference, mpp: float | None) -> None:
+    """Raise ReviewError where an open slide has another scale than the review was made at."""
+    if mpp != reference.mpp:
+        raise ReviewError(
+            f"T{str(reference)[1:]} is open at {mpp or 'no'} µm/px, but the review was made at "
+            f"{reference.mpp or 'no'} µm/px: close it, or give it that scale, then open the review."
+        )
+
+
 def save(review: ReviewSession, path: Path) -> None:
     """Write a review; raises ReviewError where the file cannot be written."""
     facts = {
@@ -153,6 +178,7 @@ def save(review: ReviewSession, path: Path) -> None:
         "views": [asdict(view) for view in review.views],
         "view": None if review.view is None else asdict(review.view),
         "reads": [asdict(read) for read in review.reads],
+        "layout": None if review.layout is None else to_facts(review.layout),
     }
     try:
         write_json(path, stamp(SCHEMA, "review") | facts)
@@ -166,32 +192,50 @@ def load(path: Path) -> ReviewSession:
     Raises
     ------
     VirtualIhcError
-        Where the file is missing or of another schema.
+        Where the file is missing or no JSON.
     ReviewError
-        Where an entry is missing or wrong.
+        Where it is of another schema, or an entry is missing or wrong.
     """
-    facts = read_json(path, schema=SCHEMA)
-    try:
-        slides = tuple(SlideReference(**one) for one in facts["slides"])
-        plain = ReviewSession(slides, str(facts["chosen"]))
-        return ReviewSession(
-            slides,
-            plain.chosen,
-            _registration(facts["registration"]),
-            str(facts["model"]),
-            {str(name): str(value) for name, value in facts["settings"].items()},
-            from_geojson(facts["regions"], plain.mpp, path.name).regions,
-            tuple(View(**one) for one in facts["views"]),
-            tuple(_read(one) for one in facts["reads"]),
-            None if facts["view"] is None else View(**facts["view"]),
+    facts = read_json(path)
+    if facts.get("schema") not in (SCHEMA, _FORMER):
+        raise ReviewError(
+            f"{path.name} has schema {facts.get('schema')!r}, this version reads {SCHEMA!r}."
         )
+    try:
+        return _review(facts, path.name)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ReviewError(f"{path.name} is damaged: {error}.") from error
+
+
+def _review(facts: dict[str, Any], source: str) -> ReviewSession:
+    slides = tuple(SlideReference(**one) for one in facts["slides"])
+    plain = ReviewSession(slides, str(facts["chosen"]))
+    former = facts["schema"] == _FORMER
+    return ReviewSession(
+        slides,
+        plain.chosen,
+        _registration(facts["registration"]),
+        str(facts["model"]),
+        {str(name): str(value) for name, value in facts["settings"].items()},
+        from_geojson(facts["regions"], plain.mpp, source).regions,
+        tuple(_view(one) for one in facts["views"]),
+        tuple(_read(one) for one in facts["reads"]),
+        None if facts["view"] is None else _view(facts["view"]),
+        None if former or facts["layout"] is None else from_facts(facts["layout"]),
+    )
 
 
 def _registration(facts: dict[str, Any] | None) -> RegistrationReference | None:
     return None if facts is None else RegistrationReference(**facts)
 
 
+def _view(facts: dict[str, Any]) -> View:
+    view = View(**facts)
+    places = view.y_um, view.x_um, view.rotation_degrees, view.magnification
+    if not all(math.isfinite(value) for value in places) or view.magnification <= 0:
+        raise ValueError(f"{places!r} are no place to look at")
+    return view
+
+
 def _read(facts: dict[str, Any]) -> BlindRead:
-    return BlindRead(**{**facts, "view": View(**facts["view"])})
+    return BlindRead(**{**facts, "view": _view(facts["view"])})

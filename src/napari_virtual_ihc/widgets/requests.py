@@ -14,6 +14,8 @@ class Requests(QObject):
     """A folder with a registration of the chosen slide, and the slide to be laid onto it."""
     translation_requested = Signal(object)
     """A model and its settings, named as the Translate page names them."""
+    map_requested = Signal(str, str)
+    """A map by its name, and between what, named as the Compare page names both."""
     bookmark_requested = Signal(int)
     """The next view that was kept (1) or the one before (-1); 0 keeps the present one."""
     blinded = Signal(bool)

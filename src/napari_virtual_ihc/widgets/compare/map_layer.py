@@ -48,6 +48,7 @@ class MapLayer(QObject):
         self._work: Work[MadeMap] | None = None
         watch.changed.connect(self._on_sides_changed)
         session.layer_removed.connect(self._on_layer_removed)
+        session.map_requested.connect(self._on_requested)
 
     def choose(self, name: str) -> None:
         """Show the map of this name, or ``off``."""
@@ -65,6 +66,10 @@ class MapLayer(QObject):
         if self._work is not None:
             self._work.cancel()
             self._work = None
+
+    def _on_requested(self, name: str, between: str) -> None:
+        self._state.between = between
+        self.choose(name)
 
     def _on_sides_changed(self) -> None:
         """Begin anew, unless only a virtual layer changed that the map does not show."""

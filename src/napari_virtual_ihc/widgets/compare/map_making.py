@@ -52,7 +52,8 @@ def make_map(sides: Sides, name: str, between: str, _progress: object) -> MadeMa
     pair = plain.pair
     producer = plain if tiles is None else VirtualMap(plain, tiles)
     words = f"{plain.info.formula}; {_grain(name, pair.layout)}"
-    provenance = {"compared": [pair.fixed.fingerprint, pair.moving.fingerprint]}
+    compared = [pair.fixed.fingerprint, pair.moving.fingerprint]
+    provenance = {"compared": compared, "between": between}
     scale = replace(plain.info, formula=words)
     told = f"{scale.title}{'' if scale.classes else f' ({scale.unit})'}: {words}"
     return MadeMap(producer, HeatInfo(scale, sides.he.fingerprint, provenance), told)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from napari.layers import Shapes
+from qtpy.QtCore import QObject, QTimer
 
 from napari_virtual_ihc.comparison.blind_read import BlindRead, now_utc
 from napari_virtual_ihc.widgets.camera import look_at
@@ -16,11 +17,14 @@ from napari_virtual_ihc.widgets.review.regions import region_box, regions_in
 from napari_virtual_ihc.widgets.virtual import virtual_layers
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
+
     from napari_virtual_ihc.comparison.geojson import ReviewRegion
     from napari_virtual_ihc.widgets.layers import VirtualInfo
     from napari_virtual_ihc.widgets.review.model import ReviewState
     from napari_virtual_ihc.widgets.session import Session
 
+_SOON_MS = 100
 UNSCORED = "revealed without a score"
 
 
@@ -42,6 +46,14 @@ class BlindReading(QObject):
         self._begun = ""
         self._of: VirtualInfo | None = None
         self._scored = False
+        self._regions: tuple[ReviewRegion, ...] = ()
+        self._soon = QTimer(self, singleShot=True, interval=_SOON_MS)
+        self._soon.timeout.connect(self.offer)
+        layers = session.viewer.layers
+        layers.events.inserted.connect(self._on_inserted)
+        layers.events.removed.connect(self._on_drawn)
+        for layer in layers:
+            self._watch(layer)
 
     def begin(self) -> None:
         """Hide the virtual stain; what is scored until it is revealed was scored blind."""
@@ -82,12 +94,29 @@ class BlindReading(QObject):
 
     def offer(self) -> None:
         """Name the regions there are now."""
-        names = [region.name or region.identity[:8] for region in regions_in(self._session.viewer)]
+        self._regions = regions_in(self._session.viewer)
+        names = [region.name or region.identity[:8] for region in self._regions]
         self._state.regions = (IN_VIEW, *names)
 
+    def close(self) -> None:
+        """Show what is hidden, and offer nothing any more."""
+        self._soon.stop()
+        self.reveal(0, "")
+
     def _region(self, index: int) -> ReviewRegion | None:
-        regions = regions_in(self._session.viewer)
-        return regions[index - 1] if 0 < index <= len(regions) else None
+        """Return a region as it was when it was offered."""
+        return self._regions[index - 1] if 0 < index <= len(self._regions) else None
+
+    def _watch(self, layer: Layer) -> None:
+        if isinstance(layer, Shapes):
+            layer.events.data.connect(self._on_drawn)
+            self._soon.start()
+
+    def _on_inserted(self, event: Any) -> None:
+        self._watch(event.value)
+
+    def _on_drawn(self, _event: object = None) -> None:
+        self._soon.start()
 
     def _keep(
         self, region: ReviewRegion | None, score: str, note: str, reader: str, when: str

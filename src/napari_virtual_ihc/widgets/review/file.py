@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_virtual_ihc.comparison.review_session import (
     RegistrationReference,
@@ -12,11 +15,14 @@ from napari_virtual_ihc.comparison.review_session import (
     load,
     relative_to,
     require_same,
+    require_scale,
     save,
 )
 from napari_virtual_ihc.errors import ReviewError
+from napari_virtual_ihc.widgets.compare.map_model import BETWEEN, titles
 from napari_virtual_ihc.widgets.layers import WARPED, path_of
 from napari_virtual_ihc.widgets.review.bookmarks import present_view
+from napari_virtual_ihc.widgets.review.layout import present_layout
 from napari_virtual_ihc.widgets.review.model import NO_SLIDE, STILL_READING
 from napari_virtual_ihc.widgets.review.regions import regions_in
 
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_virtual_ihc.comparison.review_layout import ReviewLayout
     from napari_virtual_ihc.registration.registration import Registration
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.review.model import ReviewState
@@ -62,6 +69,7 @@ def gather(session: Session, state: ReviewState, path: Path, *, with_places: boo
         state.views,
         state.reads,
         present_view(session.viewer, chosen),
+        present_layout(session),
     )
 
 
@@ -80,9 +88,24 @@ def write(
     return path
 
 
-def read(
-    path: Path, known: Sequence[Slide], _progress: object
-) -> tuple[ReviewSession, list[Slide]]:
+@dataclass(frozen=True)
+class ReadSlide:
+    """A slide of a review, and its file where the review says where that is."""
+
+    slide: Slide
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Read:
+    """A review that was read from ``path``, with its slides in their order."""
+
+    path: Path
+    review: ReviewSession
+    slides: tuple[ReadSlide, ...]
+
+
+def read(path: Path, known: Sequence[Slide], _progress: object) -> Read:
     """Return a review and its slides, those that are open already as they are; reads files.
 
     Raises
@@ -91,19 +114,39 @@ def read(
         If the review cannot be read, or one of its slides is missing or another.
     """
     review = load(path)
+    if review.layout is not None:
+        _require_known(review.layout, path)
     open_ones = {slide.fingerprint: slide for slide in known}
-    slides = [
-        open_ones.get(one.fingerprint) or _opened(one, find(one, path)) for one in review.slides
-    ]
-    return review, slides
+    slides = [_slide(one, path, open_ones.get(one.fingerprint)) for one in review.slides]
+    return Read(path, review, tuple(slides))
 
 
-def _opened(reference: SlideReference, path: Path) -> Slide:
+def _slide(reference: SlideReference, review: Path, known: Slide | None) -> ReadSlide:
     from napari_virtual_ihc.slides.open import open_slide
 
+    if known is not None:
+        require_scale(reference, known.mpp)
+        return ReadSlide(known, None)
+    path = find(reference, review)
     slide = open_slide(path, reference.mpp)
     require_same(reference, slide.fingerprint)
-    return slide
+    return ReadSlide(slide, path)
+
+
+def _require_known(layout: ReviewLayout, path: Path) -> None:
+    """Raise ReviewError where a layout speaks of maps or displays that there are not."""
+    from napari.layers import Image
+
+    maps = dict(titles())
+    for layer in layout.layers():
+        if layer.between and not (layer.name in maps and layer.between in BETWEEN):
+            raise ReviewError(f"{path.name} is damaged: there is no map {layer.name!r}.")
+    for display in layout.displays:
+        words = {"blending": display.blending, "interpolation2d": display.interpolation2d}
+        try:
+            Image(np.zeros((2, 2)), **words)
+        except ValueError as error:
+            raise ReviewError(f"{path.name} is damaged: {error}.") from error
 
 
 def _reference(entry: SlideEntry, review: Path | None) -> SlideReference:

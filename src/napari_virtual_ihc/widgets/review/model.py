@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_virtual_ihc.comparison.blind_read import BlindRead, View
+    from napari_virtual_ihc.comparison.review_layout import LayerName
 
 NO_STAIN = "There is no virtual stain to hide: switch Live on, on the Translate page, then begin."
 NO_SLIDE = "Open an H&E slide first; views, regions and reads are kept on it."
-STILL_READING = "A slide is still being read: wait until it is shown, then save."
+STILL_READING = "A slide is still being read: wait until it is shown, then try again."
+OTHER_SLIDE = "This view is of a slide that is not open in this window: open it first."
 IN_VIEW = "what is in view"
 
 
@@ -48,6 +52,16 @@ class ReviewState:
     notice: str = ""
 
 
+def opened_lines(name: str, missing: Sequence[LayerName]) -> tuple[str, str]:
+    """Return that a review was opened, and in one sentence what of it is not shown again."""
+    if not missing:
+        return f"Opened: {name}", ""
+    words = ", ".join(str(layer) for layer in missing)
+    return f"Opened: {name}", (
+        f"Not shown again: {words}; the page that makes it says why. All else was opened."
+    )
+
+
 def reads_line(state: ReviewState) -> str:
     """Return how many reads there are, and how many wait to be revealed."""
     open_reads = sum(not read.revealed_utc for read in state.reads)
@@ -55,6 +69,11 @@ def reads_line(state: ReviewState) -> str:
         return "The virtual stain is hidden: record a score." if state.blind else ""
     waiting = f", {open_reads} not revealed yet" if open_reads else ""
     return f"{len(state.reads)} reads recorded{waiting}."
+
+
+def read_line(new: int, there: int) -> str:
+    """Return how many regions were read, and how many of a file were there already."""
+    return f"{new} regions read." + (f" {there} were there already." if there else "")
 
 
 def skipped_line(skipped: dict[str, int]) -> str:

@@ -30,16 +30,22 @@ def regions_in(viewer: ViewerModel) -> tuple[ReviewRegion, ...]:
     return tuple(found)
 
 
-def show_regions(viewer: ViewerModel, regions: Sequence[ReviewRegion]) -> None:
-    """Draw regions in the review's own layer, after those that are there."""
-    rings = [row for region in regions for row in _rows(region)]
-    if not rings:
-        return
-    layer = _own_layer(viewer)
-    for outline, facts in rings:
-        layer.feature_defaults = {name: [value] for name, value in facts.items()}
-        layer.add_polygons(outline, edge_color=facts["colour"], face_color="transparent")
-    layer.refresh_text()
+def show_regions(viewer: ViewerModel, regions: Sequence[ReviewRegion]) -> int:
+    """Draw regions in the review's own layer; return how many were not there already."""
+    new = _not_in(regions_in(viewer), regions)
+    rings = [row for region in new for row in _rows(region)]
+    if rings:
+        layer = _own_layer(viewer)
+        before = len(layer.data)
+        outlines, facts = [ring for ring, _ in rings], [known for _, known in rings]
+        colours = [known["colour"] for known in facts]
+        layer.add_polygons(outlines, edge_color=colours, face_color="transparent")
+        features = layer.features.copy()
+        for name in facts[0]:
+            features.loc[before:, name] = [known[name] for known in facts]
+        layer.features = features
+        layer.refresh_text()
+    return len(new)
 
 
 def region_box(region: ReviewRegion) -> tuple[float, float, float, float]:
@@ -47,6 +53,19 @@ def region_box(region: ReviewRegion) -> tuple[float, float, float, float]:
     places = np.concatenate([part.outline for part in region.polygons])
     (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)
     return float(top), float(left), float(bottom), float(right)
+
+
+def _not_in(present: Sequence[ReviewRegion], regions: Sequence[ReviewRegion]) -> list[ReviewRegion]:
+    """Return the regions that are neither known by their identity nor drawn at the same place."""
+    identities = {one.identity for one in present}
+    places = {_place(one) for one in present}
+    return [one for one in regions if one.identity not in identities and _place(one) not in places]
+
+
+def _place(region: ReviewRegion) -> tuple[float, ...]:
+    """Return where a region lies, to 0.1 µm, and how many corners it has."""
+    corners = sum(len(part.outline) for part in region.polygons)
+    return (corners, *(round(side, 1) for side in region_box(region)))
 
 
 def _rows(region: ReviewRegion) -> list[tuple[NDArray[np.float64], dict[str, Any]]]:
@@ -91,9 +110,8 @@ def _shapes(viewer: ViewerModel) -> list[Shapes]:
 def _regions_of(viewer: ViewerModel, layer: Shapes, before: int) -> list[ReviewRegion]:
     """Return the areas of one layer; rings that were read as one region are one again."""
     grouped: dict[str, list[tuple[dict[str, Any], NDArray[np.float64]]]] = {}
-    for index, kind in enumerate(layer.shape_type):
+    for index, (kind, facts) in enumerate(zip(layer.shape_type, _facts(layer), strict=True)):
         if str(kind) in _AREAS:
-            facts = _facts(layer, index)
             key = facts.get("identity") or f"drawn {index}"
             grouped.setdefault(key, []).append((facts, _corners(viewer, layer, index)))
     return [
@@ -101,20 +119,18 @@ def _regions_of(viewer: ViewerModel, layer: Shapes, before: int) -> list[ReviewR
     ]
 
 
-def _facts(layer: Shapes, index: int) -> dict[str, Any]:
-    """Return what a shape says of itself; nothing for one that was drawn by hand."""
+def _facts(layer: Shapes) -> list[dict[str, Any]]:
+    """Return what each shape says of itself; nothing for one that was drawn or copied by hand."""
     if "identity" not in layer.features.columns:
-        return {}
-    row = layer.features.iloc[index]
-    identity = row["identity"]
-    first = list(layer.features["identity"]).index(identity)
-    same_ring = [
-        other
-        for other in range(first, index)
-        if tuple(layer.features.iloc[other][["identity", "part", "hole"]])
-        == tuple(row[["identity", "part", "hole"]])
-    ]
-    return {} if same_ring or not isinstance(identity, str) else dict(row)
+        return [{}] * len(layer.data)
+    facts: list[dict[str, Any]] = layer.features.to_dict("records")
+    rings: set[tuple[Any, ...]] = set()
+    for row in facts:
+        ring = row["identity"], row["part"], row["hole"]
+        if ring in rings or not isinstance(row["identity"], str):
+            row.clear()
+        rings.add(ring)
+    return facts
 
 
 def _corners(viewer: ViewerModel, layer: Shapes, index: int) -> NDArray[np.float64]:
