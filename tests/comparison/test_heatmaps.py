@@ -74,6 +74,17 @@ def test_a_map_of_a_part_is_the_part_of_the_map(
     assert np.array_equal(comparability(part).verdicts, verdicts)
 
 
+def test_a_window_is_tapered() -> None:
+    values = np.random.default_rng(0).integers(0, 1000, (9 * SMALL.cell, 9 * SMALL.cell))
+    weights = np.kron(np.outer([1, 2, 1], [1, 2, 1]), np.ones((SMALL.cell, SMALL.cell), int))
+    at = 3 * SMALL.cell
+    seen = values[at - SMALL.cell : at + 2 * SMALL.cell, at - SMALL.cell : at + 2 * SMALL.cell]
+    assert SMALL.window(values)[1, 1] == (weights * seen).sum()
+    assert SMALL.count == weights.sum()
+    assert SMALL.pixels == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    assert Layout(radius=0).pixels == Layout(radius=0).count == 256
+
+
 def padded(rgb: np.ndarray) -> np.ndarray:
     around = ((LAYOUT.margin,) * 2, (LAYOUT.margin,) * 2, (0, 0))
     return np.pad(rgb, around, mode="reflect")
@@ -162,6 +173,26 @@ def test_the_restained_pair_matches_and_serial_sections_do_not(shared_data: Path
         for make, most in ((ncc, 0.1), (mutual_information, 0.02), (ssim_structure, 0.2)):
             assert np.median(make(serial)) < most
         assert comparability(serial).shares()["comparable"] < 0.1
+
+
+@pytest.mark.parametrize(("shift", "least"), [(10, 0.92), (20, 0.95), (40, 0.95)])
+def test_a_shift_of_real_tissue_is_seen(shared_data: Path, shift: int, least: float) -> None:
+    folder = shared_data / "restained_merkel"
+    whole = real_pair(folder, "pairA_HE.png", "pairA_IHC.png", 0.35)
+    inner = np.s_[LAYOUT.margin : -LAYOUT.margin, LAYOUT.margin : -LAYOUT.margin]
+    he, ihc = whole.fixed[inner], whole.moving[inner]
+    areas = []
+    for y, x in np.ndindex(2, 2):
+        top, left = 96 * y, 40 * x
+        moved = ihc.copy()
+        moved[top : top + 95, left : left + 96] = ihc[
+            top : top + 95, left + shift : left + shift + 96
+        ]
+        found = comparability(view_of(he, moved))
+        rows, columns = np.indices(found.verdicts.shape) * LAYOUT.cell + LAYOUT.cell // 2
+        truth = (rows >= top) & (rows < top + 95) & (columns >= left) & (columns < left + 96)
+        areas.append(area_under_roc(found.mismatch.ravel(), truth.ravel()))
+    assert np.mean(areas) >= least
 
 
 def test_dab_difference_is_that_of_the_densities() -> None:

@@ -100,7 +100,7 @@ class ComparableTissue:
     @property
     def name(self) -> str:
         """Return the rules, to stand beside every number."""
-        return f"{self.rules.name}, windows of {self.pair.layout.window_um:g} µm"
+        return f"{self.rules.name}, {self.pair.layout.window_words}"
 
     def inside(self, row: int, column: int, h: int, w: int, mpp: float) -> NDArray[np.bool_]:
         """Return which pixels of a window are comparable, (h, w).

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.views import Heatmap, MapInfo, PairView
     from napari_virtual_ihc.tiles.producer import Pixels, TileAddress
 
-_ALGORITHM = "heatmap-tiles/4"
+_ALGORITHM = "heatmap-tiles/5"
 _TILE = 32
 _LEAST_TISSUE = 0.05
 

@@ -36,17 +36,17 @@ def mutual_information(view: PairView) -> Values:
     """Return the mutual information of hematoxylin density in each window, in bits, 0 to 3.
 
     Σ p log₂(p / p_x p_y) over 8 × 8 bins with fixed edges, less the bias (8 − 1)² / (2 n ln 2) of
-    n pixels (Miller 1955), not below 0.
+    n pixels (Miller 1955; n as `Layout.pixels`), not below 0.
     """
     layout = view.layout
     x, y = (np.digitize(density, _EDGES) for density in view.densities)
     joint = trimmed(x * _BINS + y, layout.reach * layout.cell)
-    counts = box_sum(_histograms(joint, layout.cell), layout.radius)
+    counts = layout.window_of_cells(_histograms(joint, layout.cell))
     counts = counts.reshape(_BINS, _BINS, *counts.shape[1:])
     table = _entropy_table(layout.count)
     alone = table[counts.sum(axis=0)].sum(axis=0) + table[counts.sum(axis=1)].sum(axis=0)
     gained = table[counts].sum(axis=(0, 1)) - alone + table[layout.count]
-    bias = (_BINS - 1) ** 2 / (2 * layout.count * np.log(2))
+    bias = (_BINS - 1) ** 2 / (2 * layout.pixels * np.log(2))
     bits: Values = np.maximum(gained / (layout.count * _PARTS) - bias, 0)
     return bits
 

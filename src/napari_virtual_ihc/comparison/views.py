@@ -34,7 +34,7 @@ class MapInfo(HeatScale):
     def told(self, layout: Layout) -> str:
         """Return formula and window in one line."""
         unit = "" if self.classes else f" ({self.unit})"
-        return f"{self.title}{unit}: {self.formula}; window {layout.window_um:g} µm"
+        return f"{self.title}{unit}: {self.formula}; {layout.window_words}"
 
 
 @dataclass(frozen=True)

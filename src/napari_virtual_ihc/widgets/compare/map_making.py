@@ -63,7 +63,7 @@ def _grain(name: str, layout: Layout) -> str:
     """Return how much tissue a value is of, in words."""
     if name in DEFORMATION_MAPS:
         return f"a value every {layout.cell_um:g} µm"
-    return f"window {layout.window_um:g} µm"
+    return layout.window_words
 
 
 def _by_features(pair: SlidePair, virtual: VirtualSide | None) -> HeatmapProducer:
