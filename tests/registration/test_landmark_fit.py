@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,6 +24,7 @@ from napari_virtual_ihc.registration.placement import (
     registration_of,
     turned,
 )
+from napari_virtual_ihc.registration.registration import StageResult
 from napari_virtual_ihc.registration.store import load, save
 
 SIZE = (4000.0, 6000.0)
@@ -190,6 +194,50 @@ def test_pairs_win_over_a_field_moved_by_hand(slides, tmp_path):
     by_hand, whole = (stage.mapping for stage in load(tmp_path).stages)
     assert by_hand is None
     np.testing.assert_array_equal(whole.apply(point), found.to_moving(point))
+
+
+def test_what_people_decided_comes_back_from_disk_bit_by_bit(slides, tmp_path):
+    field = Field(np.random.default_rng(1).normal(0, 5, (6, 6, 2)), (0.0, 0.0), (512.0, 512.0))
+    centred = laid_centred(*slides)
+    stage = StageResult("elastic", 0.2, 0.4, True, "It helps.")
+    base = replace(centred, mapping=Mapping(centred.mapping.affine, field), stages=(stage,))
+    fixed = places(5) / 3
+    marked = Landmarks(np.vstack([fixed, [[9.0, 9]]]), fixed + np.array([300.0, 340]))
+    for way in ("correct", "measure"):
+        placement = Placement(base, Pose(30.0, -9.5, 2.0, 1.01), marked, way)
+        found = registration_of(placement, Judge(*slides))
+        save(found, tmp_path / way)
+        back = load(tmp_path / way)
+        kept = back.placement
+        assert (kept.way, kept.pose, kept.marked.count) == (way, placement.pose, 5)
+        np.testing.assert_array_equal(kept.marked.fixed, fixed)
+        np.testing.assert_array_equal(kept.base.mapping.field.values, field.values)
+        assert kept.base.stages == base.stages
+        assert kept.base.placement is None
+        again = registration_of(kept, Judge(*slides))
+        point = np.array([[700.0, 800.0]])
+        np.testing.assert_array_equal(again.to_moving(point), found.to_moving(point))
+        np.testing.assert_array_equal(back.to_moving(point), found.to_moving(point))
+        assert kept.errors() == placement.errors()
+    only_marked = registration_of(Placement(base, marked=marked, way="measure"), Judge(*slides))
+    assert only_marked.mapping is base.mapping
+    assert only_marked.placement.marked is marked
+    assert registration_of(Placement(base), Judge(*slides)) is base
+
+
+def test_a_damaged_placement_is_refused_and_an_older_file_read(slides, tmp_path):
+    placement = Placement(laid_centred(*slides), marked=Landmarks(places(3), places(3, 1)))
+    save(registration_of(replace(placement, way="measure"), Judge(*slides)), tmp_path)
+    path = tmp_path / "registration.json"
+    facts = json.loads(path.read_text("utf-8"))
+    for name, value in (("way", "any"), ("pairs_moving", [[1, 2]]), ("pose", {"down_um": "a"})):
+        worse = facts | {"placement": facts["placement"] | {name: value}}
+        path.write_text(json.dumps(worse), "utf-8")
+        with pytest.raises(RegistrationError, match="is damaged"):
+            load(tmp_path)
+    del facts["placement"]
+    path.write_text(json.dumps(facts), "utf-8")
+    assert load(tmp_path).placement is None
 
 
 def test_a_map_by_hand_is_judged_as_a_found_one(slides):

@@ -155,11 +155,11 @@ def test_each_pair_of_slides_keeps_its_own_placement(align: AlignController, ope
     align.view.hand.down.setValue(30.0)
     opened(painted_slide(1100, 1100))
     assert align.state.pose.down_um == 30
-    align.choose(1)
+    align.choice.choose(1)
     assert align.state.pose.down_um == 0
     assert not align.state.stages
     assert not align.view.save.isEnabled()
-    align.choose(0)
+    align.choice.choose(0)
     assert wait_until_settled(align.session, 20)
     assert align.state.pose.down_um == 30
     assert align.placing.can_undo

@@ -12,6 +12,17 @@ def test_no_key_is_one_of_naparis() -> None:
     assert not ours & theirs
 
 
+def test_no_key_is_one_of_the_layers_a_review_is_made_of() -> None:
+    from napari.layers import Image, Points, Shapes
+    from napari.utils.key_bindings import coerce_keybinding
+
+    ours = {coerce_keybinding(key.key) for key in KEYS}
+    parts = {part for kind in (Image, Points, Shapes) for part in kind.__mro__}
+    theirs = {key for part in parts for key in getattr(part, "class_keymap", {})}
+    assert theirs
+    assert not ours & theirs
+
+
 def test_no_key_does_two_things() -> None:
     assert len({key.key for key in KEYS}) == len(KEYS)
 

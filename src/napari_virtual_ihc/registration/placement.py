@@ -89,6 +89,10 @@ class Placement:
             return self.base.mapping
         return moved(self.base.mapping, self.pose.affine(self.base.fixed), self.base.fixed)
 
+    def by_people(self) -> bool:
+        """Whether anything was moved or a whole pair marked."""
+        return self.pose != REST or self.marked.count > 0
+
     def decided_by_pairs(self) -> bool:
         """Whether pairs are in force."""
         return self.way != "measure" and self.marked.count >= LEAST[self.way]
@@ -127,10 +131,10 @@ def registration_of(placement: Placement, judge: Judge) -> Registration:
         stages += (_judged("landmarks", judge, mapping, fitted, _pair_words(placement)),)
         mapping = fitted
     if stages == base.stages:
-        return base
+        return replace(base, placement=placement) if placement.by_people() else base
     return Registration(
         mapping, base.fixed, base.moving, stages, judge.agreeing(mapping),
-        remarks(judge.moving, mapping.affine),
+        remarks(judge.moving, mapping.affine), placement,
     )  # fmt: skip
 
 

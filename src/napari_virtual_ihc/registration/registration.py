@@ -11,6 +11,7 @@ from napari_virtual_ihc.registration.affine import shape_of
 if TYPE_CHECKING:
     from napari_virtual_ihc.registration.affine import Points
     from napari_virtual_ihc.registration.mapping import Mapping
+    from napari_virtual_ihc.registration.placement import Placement
     from napari_virtual_ihc.slides.slide import Slide
 
 Stage = Literal["coarse", "affine", "elastic", "given", "hand", "landmarks"]
@@ -83,6 +84,9 @@ class Registration:
         Share of squares that, free to move, agree with the map, 0 to 1; None where it was given.
     notes
         Sentences the user should see.
+    placement
+        What people decided that this comes to, pairs that only measure included; None where they
+        decided nothing.
     """
 
     mapping: Mapping
@@ -91,6 +95,7 @@ class Registration:
     stages: tuple[StageResult, ...] = ()
     agreeing: float | None = None
     notes: tuple[str, ...] = ()
+    placement: Placement | None = field(default=None, repr=False)
 
     @property
     def stage(self) -> Stage:

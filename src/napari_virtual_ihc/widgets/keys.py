@@ -1,4 +1,7 @@
-"""Every key in one table; none of them is a key of napari's own."""
+"""Every key in one table; none of them is a key of napari's own viewer.
+
+A key of the active layer goes first: on labels, Ctrl+Z undoes the last stroke, as napari has it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_virtual_ihc.widgets.session import Session
+
+
+UNDO, REDO, DISAGREEMENT = "Ctrl+Z", "Ctrl+Shift+Z", "Shift+D"
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,9 @@ KEYS: tuple[Key, ...] = (
     Key("Shift+K", "keep this view", lambda session: session.ask_for_bookmark(0)),
     Key("Shift+Down", "next view kept", lambda session: session.ask_for_bookmark(1)),
     Key("Shift+Up", "view kept before", lambda session: session.ask_for_bookmark(-1)),
+    Key(DISAGREEMENT, "next disagreement", lambda session: session.ask_for_disagreement()),
+    Key(UNDO, "undo, on the Align page", lambda session: session.ask_for_undo(1)),
+    Key(REDO, "redo, on the Align page", lambda session: session.ask_for_undo(-1)),
     Key("W", "live translation on or off", lambda session: session.ask_for_live()),
     Key("K", "translate the view as a region", lambda session: session.ask_for_region()),
 )

@@ -18,6 +18,10 @@ class Requests(QObject):
     """A map by its name, and between what, named as the Compare page names both."""
     bookmark_requested = Signal(int)
     """The next view that was kept (1) or the one before (-1); 0 keeps the present one."""
+    undo_requested = Signal(int)
+    """One step back (1) on the page in view, or one that was taken back again (-1)."""
+    disagreement_requested = Signal()
+    """The next place where virtual and real differ most."""
     blinded = Signal(bool)
     """Virtual pixels must not be seen from now on, or may be seen again."""
 
@@ -36,6 +40,14 @@ class Requests(QObject):
     def ask_for_region(self) -> None:
         """Tell the page that the user wants the view translated as a region."""
         self.region_requested.emit()
+
+    def ask_for_undo(self, by: int) -> None:
+        """Tell the page in view that the user wants a step undone (1), or done again (-1)."""
+        self.undo_requested.emit(by)
+
+    def ask_for_disagreement(self) -> None:
+        """Tell the page that the user wants to see the next place of disagreement."""
+        self.disagreement_requested.emit()
 
     def ask_for_bookmark(self, by: int) -> None:
         """Tell the page that the user wants the next view (1), the one before, or to keep this."""

@@ -10,16 +10,17 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.widgets.align.choosing import PairChoice
 from napari_virtual_ihc.widgets.align.finding import load_onto, register_onto, save_laid
 from napari_virtual_ihc.widgets.align.hand_control import HandControl
 from napari_virtual_ihc.widgets.align.landmark_control import LandmarkControl
-from napari_virtual_ihc.widgets.align.model import BY_PEOPLE, NO_SCALE, AlignState, result_lines
+from napari_virtual_ihc.widgets.align.landmark_model import brought
+from napari_virtual_ihc.widgets.align.model import BY_PEOPLE, AlignState, result_lines
 from napari_virtual_ihc.widgets.align.page import AlignPage
 from napari_virtual_ihc.widgets.align.placing import Laid, Placing
 from napari_virtual_ihc.widgets.align.stage_model import at_stage, shown_row, stage_rows
 from napari_virtual_ihc.widgets.align.warped_layer import WarpedLayer
 from napari_virtual_ihc.widgets.align.work import Finding
-from napari_virtual_ihc.widgets.layers import WARPED
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.registration.registration import Registration
@@ -44,22 +45,17 @@ class AlignController(QObject):
         self.session = session
         self.state = AlignState()
         self.view = AlignPage(self.state)
+        self.choice = PairChoice(session, self.state)
         self.placing = Placing(session)
         self.warped = WarpedLayer(session)
         self.laid: Laid | None = None
-        self._moving: SlideEntry | None = None
         self.finding = Finding(session, self.state)
         self.landmarks = LandmarkControl(
             session, self.state, self.view.landmarks, self.placing, self.warped, self.begin
         )
         self.hand = HandControl(session, self.state, self.view.hand, self.placing, self.begin)
         self._connect()
-        self._on_slides_changed()
-
-    def choose(self, index: int) -> None:
-        """Take the slide at ``index`` of the page's list as the one to lay onto the H&E."""
-        self._moving = self._others()[index]
-        self._on_slides_changed()
+        self.choice.look()
 
     def register(self) -> None:
         """Register the chosen slide onto the H&E, in a process of its own."""
@@ -73,7 +69,7 @@ class AlignController(QObject):
         """Lay the slides centre on centre where nothing was found; return whether they are laid."""
         from napari_virtual_ihc.registration.placement import laid_centred
 
-        pair = self._scaled_pair()
+        pair = self.choice.scaled()
         if pair is not None and self.placing.now is None:
             fixed, moving = pair
             self.placing.begin(laid_centred(fixed.slide, moving.slide), *pair, way="affine")
@@ -114,11 +110,11 @@ class AlignController(QObject):
         self.placing.close()
 
     def _connect(self) -> None:
-        self.session.slides_changed.connect(self._on_slides_changed)
-        self.session.slide_chosen.connect(self._on_slides_changed)
         self.session.aligned_changed.connect(self._on_aligned_changed)
         self.session.lay_requested.connect(self._on_lay_requested)
-        self.view.moving_chosen.connect(self.choose)
+        self.session.undo_requested.connect(self._on_undo_requested)
+        self.choice.changed.connect(self._on_pair_chosen)
+        self.view.moving_chosen.connect(self.choice.choose)
         self.view.register_requested.connect(self.register)
         self.view.cancel_requested.connect(self.cancel)
         self.view.save_requested.connect(self._on_save_requested)
@@ -135,45 +131,24 @@ class AlignController(QObject):
         self.placing.failed.connect(self._on_failed)
 
     def _on_lay_requested(self, folder: Path, moving: SlideEntry) -> None:
-        if moving in self._others():
-            self.choose(self._others().index(moving))
+        if self.choice.take(moving):
             self.load(folder)
 
-    def _others(self) -> list[SlideEntry]:
-        return [
-            entry
-            for entry in self.session.slides()
-            if entry is not self.session.chosen and not _is_warped(entry)
-        ]
+    def _on_undo_requested(self, by: int) -> None:
+        """Undo or redo by key, where the page is seen; elsewhere a slide would move unasked."""
+        button = self.view.undo if by > 0 else self.view.redo
+        if self.view.isVisible():
+            button.click()
 
-    def _on_slides_changed(self) -> None:
-        others, chosen = self._others(), self.session.chosen
-        if self._moving not in others:
-            self._moving = others[0] if others else None
-        with self.state.events.paused():
-            self.state.fixed = "" if chosen is None else chosen.name
-            self.state.others = tuple(entry.name for entry in others)
-            self.state.moving = -1 if self._moving is None else others.index(self._moving)
+    def _on_pair_chosen(self) -> None:
+        """Go on with what was laid of the slides that are meant now."""
         self.placing.keep(self.session.slides())
-        if self._pair() != self.placing.pair:
+        if self.choice.pair != self.placing.pair:
             self._clear()
-            self.placing.turn_to(self._pair())
-
-    def _pair(self) -> tuple[SlideEntry, SlideEntry] | None:
-        fixed, moving = self.session.chosen, self._moving
-        return None if fixed is None or moving is None else (fixed, moving)
-
-    def _scaled_pair(self) -> tuple[SlideEntry, SlideEntry] | None:
-        """Return the H&E and the chosen slide; None, and a sentence, where one has no scale."""
-        pair = self._pair()
-        self.state.error = self.state.notice = ""
-        if pair is not None and any(entry.slide.mpp is None for entry in pair):
-            self.state.error = NO_SCALE
-            return None
-        return pair
+            self.placing.turn_to(self.choice.pair)
 
     def _find(self, words: str, find: Finder) -> None:
-        pair = self._scaled_pair()
+        pair = self.choice.scaled()
         if pair is not None:
             self.finding.start(words, find, pair)
 
@@ -182,7 +157,9 @@ class AlignController(QObject):
 
     def _on_found(self, found: Registration) -> None:
         if self.finding.pair is not None:
+            before = min(self.state.marked)
             self.placing.begin(found, *self.finding.pair)
+            self.state.notice = brought(found, before)
 
     def _on_failed(self, sentence: str) -> None:
         self.state.error = sentence
@@ -241,8 +218,3 @@ class AlignController(QObject):
         chosen = QFileDialog.getExistingDirectory(self.view, "Folder of a registration")
         if chosen:
             self.load(Path(chosen))
-
-
-def _is_warped(entry: SlideEntry) -> bool:
-    layer = entry.layer()
-    return layer is not None and WARPED in layer.metadata

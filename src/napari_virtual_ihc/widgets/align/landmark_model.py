@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_virtual_ihc.registration.landmark_fit import Way
+    from napari_virtual_ihc.registration.registration import Registration
     from napari_virtual_ihc.widgets.align.model import AlignState
 
 WAYS: dict[Way, str] = {
@@ -51,6 +52,21 @@ def way_words(way: Way, medians: dict[Way, float]) -> str:
     """Return a way to use pairs, with its median error where there is one."""
     median = medians.get(way, math.nan)
     return WAYS[way] + (f" · {median:.0f} µm" if math.isfinite(median) else "")
+
+
+def brought(found: Registration, before: int) -> str:
+    """Return what became of the pairs that a registration was kept with; ``before`` were marked."""
+    kept = found.placement
+    if kept is None or not kept.marked.count:
+        return ""
+    told = f"{_pairs(kept.marked.count)} of it {'is' if kept.marked.count == 1 else 'are'}"
+    what = "in force again" if kept.decided_by_pairs() else "in the table again; they only measure"
+    instead = f" Undo brings back the {_pairs(before)} marked before." if before else ""
+    return f"{told} {what}.{instead}"
+
+
+def _pairs(count: int) -> str:
+    return "1 pair" if count == 1 else f"{count} pairs"
 
 
 def summary(state: AlignState) -> str:

@@ -10,6 +10,7 @@ from napari_virtual_ihc.widgets.align.landmark_view import LandmarkView
 from napari_virtual_ihc.widgets.align.model import NO_PAIR, AlignState, progress_words
 from napari_virtual_ihc.widgets.align.stage_view import StageView
 from napari_virtual_ihc.widgets.fold import Fold
+from napari_virtual_ihc.widgets.keys import REDO, UNDO
 from napari_virtual_ihc.widgets.look import (
     AMBER,
     RED,
@@ -46,8 +47,8 @@ class AlignPage(QWidget):
         self.start = QPushButton("Register")
         self.save = QPushButton("Save…")
         self.load = QPushButton("Load…")
-        self.undo = tool_button("↶", "Undo the last change of pairs or placement")
-        self.redo = tool_button("↷", "Take back what was undone")
+        self.undo = tool_button("↶", f"Undo the last change of pairs or placement ({UNDO})")
+        self.redo = tool_button("↷", f"Take back what was undone ({REDO})")
         self.stages, self.landmarks, self.hand = StageView(), LandmarkView(), HandView()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)

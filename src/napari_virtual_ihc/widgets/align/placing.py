@@ -120,11 +120,13 @@ class Placing(QObject):
     def begin(
         self, base: Registration, fixed: SlideEntry, moving: SlideEntry, way: Way = "correct"
     ) -> None:
-        """Start from a map; pairs marked before on the same slides stay in force."""
+        """Start from a map, with the pairs it was kept with; else those marked before stay."""
         self.turn_to((fixed, moving))
-        placement, history = Placement(base, way=way), self._history
+        placement, history = base.placement or Placement(base, way=way), self._history
         if history is None:
             self._histories[fixed, moving] = History(placement)
+        elif placement.marked.count:
+            history.do(placement)
         else:
             history.do(replace(placement, marked=history.now.marked))
         self._judge = Judge(fixed.slide, moving.slide)
