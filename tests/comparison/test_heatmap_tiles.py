@@ -5,7 +5,7 @@ import pytest
 from comparison_scenes import Picture, slide_of
 from scipy import ndimage
 
-from napari_virtual_ihc.comparison.comparability import Verdict, coloured, comparability
+from napari_virtual_ihc.comparison.comparability import coloured, comparability
 from napari_virtual_ihc.comparison.gate import ComparableTissue, SlidePair, layout_for
 from napari_virtual_ihc.comparison.producer import MAP_NAMES, HeatmapProducer
 from napari_virtual_ihc.errors import Cancelled
@@ -65,11 +65,11 @@ def test_a_tile_that_nobody_wants_is_not_made(pair: SlidePair) -> None:
 
 def test_the_gate_is_the_map_pixel_by_pixel(pair: SlidePair) -> None:
     gate = ComparableTissue(pair)
-    verdicts = comparability(pair.view(0, 0, 40, 45)).verdicts == Verdict.COMPARABLE
-    inside = gate.inside(-3, 50, 300, 200, 0.5)
+    verdicts = comparability(pair.view(0, 0, 40, 45)).verdicts
+    judged = gate.verdicts(-3, 50, 300, 200, 0.5)
     rows = np.floor((np.arange(300) - 2.5) * 0.5 / 16).astype(int)
     cols = np.floor((np.arange(200) + 50.5) * 0.5 / 16).astype(int)
-    assert np.array_equal(inside[3:], verdicts[np.ix_(rows[3:], cols)])
+    assert np.array_equal(judged[3:], verdicts[np.ix_(rows[3:], cols)])
 
 
 class Watched(Picture):

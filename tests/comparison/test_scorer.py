@@ -5,6 +5,7 @@ import pytest
 from comparison_scenes import slide_of
 
 from napari_virtual_ihc.comparison.agreement import agreements, totals
+from napari_virtual_ihc.comparison.comparability import Verdict
 from napari_virtual_ihc.comparison.pairing import PairScorer, require_aligned, score_pair
 from napari_virtual_ihc.comparison.scorer import Place, Scorer, estimated
 from napari_virtual_ihc.comparison.squares import Box
@@ -128,9 +129,12 @@ def test_agreement_of_every_size_of_square() -> None:
 class RightHalf:
     name = "right half"
 
-    def inside(self, row: int, column: int, h: int, w: int, mpp: float) -> np.ndarray:
+    def verdicts(self, row: int, column: int, h: int, w: int, mpp: float) -> np.ndarray:
         x = (column + np.arange(w) + 0.5) * mpp
-        return np.broadcast_to(x >= 300, (h, w))
+        found = np.where(x >= 300, Verdict.COMPARABLE, Verdict.SHIFTED)
+        found = np.broadcast_to(found, (h, w)).astype(np.uint8)
+        found[:, x < 150] = Verdict.GLASS
+        return found
 
 
 def test_the_gate_leaves_out_and_says_so() -> None:
@@ -142,6 +146,9 @@ def test_the_gate_leaves_out_and_says_so() -> None:
         gate=RightHalf(),
     )  # fmt: skip
     assert pair.comparable == pytest.approx(0.5)
+    shares = pair.verdict_shares
+    assert (shares.pop("comparable"), shares.pop("shifted")) == pytest.approx((2 / 3, 1 / 3))
+    assert set(shares.values()) == {0}
     assert "right half" in pair.protocol
     area = agreements(pair)[0]
     assert len(area.real) == 72

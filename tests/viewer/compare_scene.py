@@ -67,15 +67,22 @@ def he_slide() -> Slide:
     return Slide("he.svs", ArraySource(cells()), 0.5)
 
 
+def browner_slide() -> Slide:
+    """Return the same nuclei, of which more are brown the farther right they lie."""
+    pale, dark = cells(), cells(brown=1.0).copy()
+    dark[:, :SHIFTED] = pale[:, :SHIFTED]
+    return Slide("browner.svs", ArraySource(dark), 0.5)
+
+
 def ihc_slide() -> Slide:
     return Slide("ihc.svs", ArraySource(shifted(cells())), 0.5)
 
 
-def registered(session: Session) -> Aligned:
+def registered(session: Session, ihc: Slide | None = None) -> Aligned:
     """Lay a second slide onto the chosen one, by the map that moves nothing."""
     fixed = session.chosen
     assert fixed is not None
-    data, arguments, _ = slide_layer(ihc_slide())
+    data, arguments, _ = slide_layer(ihc or ihc_slide())
     session.viewer.add_layer(Image(data, **arguments))
     assert wait_until_settled(session, 20)
     moving = session.slides()[-1]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from compare_scene import UNCHANGED, he_slide, registered
+from compare_scene import UNCHANGED, browner_slide, he_slide, registered
 from PIL import Image
-from qtpy.QtCore import QPointF
+from qtpy.QtCore import QPointF, Qt
+from qtpy.QtTest import QTest
 from test_viewer_compare_maps import docked
 from test_viewer_window import _spin_until
 from viewer_fakes import FakeModel, FakePrepare
@@ -17,7 +18,16 @@ from viewer_fakes import FakeModel, FakePrepare
 from napari_virtual_ihc.comparison.agreement import totals
 from napari_virtual_ihc.comparison.drawing import Dot
 from napari_virtual_ihc.comparison.marking import STRIP_RGB
-from napari_virtual_ihc.widgets.camera import look_at, set_turn, visible_box
+from napari_virtual_ihc.widgets.camera import (
+    current_magnification,
+    look_at,
+    set_magnification,
+    set_turn,
+    view_centre,
+    visible_box,
+)
+from napari_virtual_ihc.widgets.compare import numbers
+from napari_virtual_ihc.widgets.compare.disagreement_model import NO_NUMBERS
 from napari_virtual_ihc.widgets.compare.model import HELD, NO_VIRTUAL
 from napari_virtual_ihc.widgets.compare.regions import DRAWN, SLIDE, drawn, in_view
 from napari_virtual_ihc.widgets.settle import wait_until_settled
@@ -79,6 +89,8 @@ def test_the_slide_is_measured_where_it_is_comparable(
     assert answer.about["real"] == compare.session.aligned.registration.moving.fingerprint
     view = compare.view.results
     assert "tissue is comparable; only that" in view.share.text()
+    assert answer.tally.verdict_shares["shifted"] > 0.2
+    assert "shifted</td>" in view.verdicts.text()
     assert "ICC(2,1)" in view.agreement.text()
     assert "comparable: tissue" in view.protocol.text()
     assert len(view.drawings()) == 3
@@ -135,9 +147,48 @@ def of_a_drawn_region(window: Viewer, compare: CompareController) -> None:
     assert view.outline.shape == (4, 2)
 
 
+def test_one_goes_from_disagreement_to_disagreement_by_key(window: Viewer, page: Page) -> None:
+    session, _ = page(he_slide(), FakePrepare(demo=FakeModel(colour=UNCHANGED)))
+    assert wait_until_settled(session, 20)
+    registered(session, browner_slide())
+    compare = docked(window)
+    compare.numbers.set_live(False)
+    compare.numbers.set_choice("cells", "none")
+    canvas = window.window._qt_viewer.canvas.native
+    active = window.layers.selection.active
+
+    def go_on() -> str:
+        QTest.keyClick(canvas, Qt.Key.Key_D, Qt.KeyboardModifier.ShiftModifier)
+        return compare.view.disagreement.text()
+
+    assert go_on() == NO_NUMBERS
+    worst = measured(compare, SLIDE).state.answer.disagreements
+    assert compare.view.disagreement.text() == ""
+    assert min(one.x_um for one in worst[:3]) >= 200
+    set_magnification(window, 2)
+    set_turn(window, 30)
+    assert go_on().startswith(f"Disagreement 1 of {len(worst)}: DAB area ")
+    assert view_centre(window) == pytest.approx(worst[0].middle_um)
+    assert current_magnification(window) == pytest.approx(10)
+    frame = window.layers["Disagreement"]
+    np.testing.assert_allclose(frame.data, [worst[0].middle_um])
+    assert window.layers.selection.active is active
+    compare.view.further.click()
+    assert view_centre(window) == pytest.approx(worst[1].middle_um)
+    assert frame in window.layers
+    session.set_blind(True)
+    assert frame not in window.layers
+    assert go_on() == ""
+    session.set_blind(False)
+    assert go_on().startswith("Disagreement 1 of ")
+    session.align(None)
+    assert not [one for one in window.layers if one.name == "Disagreement"]
+
+
 def test_the_view_is_measured_when_it_rests_and_not_without_a_virtual_layer(
-    window: Viewer, compare: CompareController, model: FakeModel
-) -> None:
+    window: Viewer, compare: CompareController, model: FakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     state, view = compare.state, compare.view.live
     look_at(window, 150.0, 120.0, 10)
     compare.numbers.set_live(True)
@@ -149,6 +200,12 @@ def test_the_view_is_measured_when_it_rests_and_not_without_a_virtual_layer(
     look_at(window, 150.0, 400.0)
     assert _spin_until(lambda: state.view_answer is not first and not state.view_note, 30)
     assert state.view_answer.tally.comparable < 0.2
+    assert "comparable</td>" in view.verdicts.text()
+    monkeypatch.setattr(numbers, "MOST_LIVE_MM2", 0.01)
+    look_at(window, 150.0, 390.0)
+    assert _spin_until(lambda: "by itself it is measured up to 2 mm²" in view.note.text(), 10)
+    assert not view.table.text()
+    monkeypatch.undo()
     compare.numbers.set_live(False)
     assert not view.table.isVisible()
     cancelled_and_lost(window, compare, model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from napari_virtual_ihc.comparison.views import Heatmap, MapInfo
 from napari_virtual_ihc.errors import DataError
+from napari_virtual_ihc.files import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,19 +40,22 @@ STRAIN = MapInfo(
 )  # fmt: skip
 LANDMARK_ERROR = MapInfo(
     "landmark_error", "Landmark error", "µm", 0.0, 50.0, "viridis",
-    "mean of landmark errors weighted by exp(−d² / 2 s²), none beyond 2 s of every landmark",
+    "mean of the errors of landmark pairs, each of a map made without it, weighted by "
+    "exp(−d² / 2 s²), none beyond 2 s of every landmark",
 )  # fmt: skip
 _FARTHEST = 2.0
 _NEIGHBOURS = 16
+_ALONE_UM, _NEAREST_UM = 250.0, 50.0
+
+
+def _deformation(view: PairView) -> Deformation:
+    if view.deformation is None:
+        raise DataError("This map needs a slide that was registered.")
+    return view.deformation
 
 
 def _read(what: Callable[[Deformation], Values]) -> Callable[[PairView], Values]:
-    def values(view: PairView) -> Values:
-        if view.deformation is None:
-            raise DataError("This map needs a slide that was registered.")
-        return what(view.deformation)
-
-    return values
+    return lambda view: what(_deformation(view))
 
 
 DEFORMATION_MAPS: dict[str, Heatmap] = {
@@ -103,3 +108,41 @@ def landmark_error(
     mean = (weight * errors[index]).sum(axis=-1) / weight.sum(axis=-1)
     support = np.asarray(np.exp(closeness[..., 0]), np.float64)
     return np.where(away[..., 0] <= _FARTHEST * spread_um, mean, np.nan), support
+
+
+def landmark_map(points: Values, errors: Values) -> Heatmap:
+    """Return the map of landmark errors, for slides that were registered.
+
+    Parameters
+    ----------
+    points
+        (n, 2) places (y, x) of landmarks on the fixed slide, µm.
+    errors
+        (n,) their errors, µm; nan for none. The spread s is the median distance of a landmark to
+        the nearest other, at least 50 µm; 250 µm for one alone.
+
+    Raises
+    ------
+    DataError
+        If no error is known.
+    """
+    known = np.isfinite(errors)
+    if not known.any():
+        raise DataError("The error of no landmark pair can be told yet; mark one pair more.")
+    points, errors = points[known], errors[known]
+    spread_um = _spread_um(points)
+
+    def make(view: PairView) -> Values:
+        y_um, x_um = np.moveaxis(_deformation(view).places, -1, 0)
+        return landmark_error(points, errors, y_um, x_um, spread_um)[0]
+
+    formula = f"{LANDMARK_ERROR.formula}; s = {spread_um:.0f} µm, n = {len(points)}"
+    key = hash_of(points.tolist(), errors.tolist(), spread_um)
+    return Heatmap(replace(LANDMARK_ERROR, formula=formula), make, key=key)
+
+
+def _spread_um(points: Values) -> float:
+    if len(points) == 1:
+        return _ALONE_UM
+    apart = cKDTree(points).query(points, k=2)[0][:, 1]
+    return max(float(np.median(apart)), _NEAREST_UM)

@@ -59,7 +59,7 @@ class Deformation:
     @property
     def displacement(self) -> Values:
         """Length of the field beyond the affine map, µm."""
-        places = self._places
+        places = self.places
         if self.mapping.field is None:
             return np.zeros(places.shape[:2])
         return np.asarray(np.linalg.norm(self.mapping.field.at(places), axis=-1), np.float64)
@@ -68,7 +68,7 @@ class Deformation:
     def jacobian(self) -> Values:
         """Change of area beyond that of the affine map: 1 for none, 0 or less for a fold."""
         whole = abs(float(np.linalg.det(self.mapping.affine[:, :2])))
-        return self.mapping.jacobian(self._places, STEP * self.mpp) / whole
+        return self.mapping.jacobian(self.places, STEP * self.mpp) / whole
 
     @property
     def residual(self) -> Values:
@@ -81,7 +81,7 @@ class Deformation:
         return self._parting.strain[self._seats]
 
     @property
-    def _places(self) -> Values:
+    def places(self) -> Values:
         """Centres of the cells in fixed µm, (rows, columns, 2)."""
         axes = [(np.array(part) + 0.5) * self.layout.cell_um for part in (self.rows, self.columns)]
         return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_virtual_ihc.comparison.comparability import DEFAULT_RULES, Rules, Verdict, comparability
+from napari_virtual_ihc.comparison.comparability import DEFAULT_RULES, Rules, comparability
 from napari_virtual_ihc.comparison.deformed import Deformation
 from napari_virtual_ihc.comparison.views import PairView
 from napari_virtual_ihc.comparison.windows import Layout
@@ -102,8 +102,8 @@ class ComparableTissue:
         """Return the rules, to stand beside every number."""
         return f"{self.rules.name}, {self.pair.layout.window_words}"
 
-    def inside(self, row: int, column: int, h: int, w: int, mpp: float) -> NDArray[np.bool_]:
-        """Return which pixels of a window are comparable, (h, w).
+    def verdicts(self, row: int, column: int, h: int, w: int, mpp: float) -> NDArray[np.uint8]:
+        """Return the `Verdict` of each pixel of a window, (h, w).
 
         Parameters
         ----------
@@ -117,8 +117,8 @@ class ComparableTissue:
         )
         shape = int(down[-1] - down[0]) + 1, int(along[-1] - along[0]) + 1
         view = self.pair.view(int(down[0]), int(along[0]), *shape)
-        good = comparability(view, rules=self.rules).verdicts == Verdict.COMPARABLE
-        whole: NDArray[np.bool_] = good[np.ix_(down - down[0], along - along[0])]
+        found = comparability(view, rules=self.rules).verdicts
+        whole: NDArray[np.uint8] = found[np.ix_(down - down[0], along - along[0])]
         return whole
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from napari_virtual_ihc.comparison.comparability import VERDICTS, Verdict
 from napari_virtual_ihc.comparison.squares import (
     BLOCK_ATOMS,
     Box,
@@ -33,20 +34,23 @@ if TYPE_CHECKING:
     Sums = NDArray[np.float64]
 
 _REMEMBERED = 2000
-_LAYOUT = (*FIELDS, *FIELDS, "both", "tissue")
-"""Of a square: sums of both slides, area positive in both, tissue of both before the gate."""
+_JUDGED = tuple(one for one in Verdict if one != Verdict.GLASS)
+_LAYOUT = (*FIELDS, *FIELDS, "both", "tissue", *(VERDICTS[one] for one in _JUDGED))
+"""Of a square: sums of both slides, area positive in both, tissue of both before the gate, and
+tissue of either slide by the gate's verdict."""
+_BOTH, _TISSUE, _VERDICTS = 2 * len(FIELDS), 2 * len(FIELDS) + 1, 2 * len(FIELDS) + 2
 
 
 class Gate(Protocol):
-    """Says where two slides can be compared."""
+    """Says where two slides can be compared, and why not elsewhere."""
 
     @property
     def name(self) -> str:
         """Return the rule, to stand beside every number."""
         ...
 
-    def inside(self, row: int, column: int, h: int, w: int, mpp: float) -> NDArray[np.bool_]:
-        """Return which pixels of a window of the grid at ``mpp`` are comparable, (h, w)."""
+    def verdicts(self, row: int, column: int, h: int, w: int, mpp: float) -> NDArray[np.uint8]:
+        """Return the `Verdict` of each pixel of a window of the grid at ``mpp``, (h, w)."""
         ...
 
 
@@ -62,6 +66,8 @@ class PairTally:
         Area positive in both, µm² per square.
     tissue_um2
         Tissue of both slides, before the gate.
+    verdict_um2
+        Tissue of either slide by the gate's verdict; nothing without a gate.
     protocol
         How it was measured, and inside what.
     gated
@@ -72,6 +78,7 @@ class PairTally:
     real: Tally
     both: NDArray[np.float64]
     tissue_um2: float
+    verdict_um2: dict[str, float]
     protocol: str
     gated: bool
 
@@ -80,6 +87,12 @@ class PairTally:
         """Share of the tissue that was measured, 0 to 1: all without gate; nan without tissue."""
         kept = float(self.real.of("inside").sum())
         return kept / self.tissue_um2 if self.tissue_um2 else float("nan")
+
+    @property
+    def verdict_shares(self) -> dict[str, float]:
+        """Share of the tissue of either slide that has each verdict; empty without any."""
+        whole = sum(self.verdict_um2.values())
+        return {name: part / whole for name, part in self.verdict_um2.items()} if whole else {}
 
 
 def require_aligned(virtual: Slide, real: Slide) -> None:
@@ -185,12 +198,7 @@ class PairScorer:
             progress(len(blocks), len(blocks))
         if outline is not None:
             whole[~enclosed(squares, outline)] = 0
-        fields = len(FIELDS)
-        virtual, real = (
-            Tally(sums, top, left) for sums in (whole[..., :fields], whole[..., fields:-2])
-        )
-        tissue, gated = float(whole[..., -1].sum()), self._gate is not None
-        return PairTally(virtual, real, whole[..., -2], tissue, self.protocol, gated)
+        return self._tally_of(whole, top, left)
 
     def _part(self, block: Squares) -> Sums:
         """Return the sums of a part of a block of the lattice."""
@@ -221,9 +229,22 @@ class PairScorer:
         for slide, view in zip(self._slides, views, strict=True):
             inside &= tissue_mask(view.pixels, mpp, slide.background)
         tissue = area_of(inside, place)
+        judged = np.full((h, w), Verdict.COMPARABLE, np.uint8)
         if self._gate is not None:
-            inside &= self._gate.inside(place.row, place.column, h, w, mpp)
+            judged = self._gate.verdicts(place.row, place.column, h, w, mpp)
+        inside &= judged == Verdict.COMPARABLE
         first, second = (scorer.tally(view.pixels, inside, place).sums for view in views)
         positive = [scorer.positive(view.pixels) for view in views]
         both = area_of(inside & positive[0] & positive[1], place)
-        return np.concatenate([first, second, both[..., None], tissue[..., None]], axis=-1)
+        areas = [both, tissue, *(area_of(judged == one, place) for one in _JUDGED)]
+        return np.concatenate([first, second, np.stack(areas, axis=-1)], axis=-1)
+
+    def _tally_of(self, whole: Sums, top: int, left: int) -> PairTally:
+        fields = len(FIELDS)
+        virtual, real = (
+            Tally(part, top, left) for part in (whole[..., :fields], whole[..., fields:_BOTH])
+        )
+        tissue, *areas = (float(area.sum()) for area in np.moveaxis(whole[..., _TISSUE:], -1, 0))
+        gated = self._gate is not None
+        judged = dict(zip(_LAYOUT[_VERDICTS:], areas, strict=True)) if gated else {}
+        return PairTally(virtual, real, whole[..., _BOTH], tissue, judged, self.protocol, gated)

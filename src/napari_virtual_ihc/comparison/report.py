@@ -61,6 +61,7 @@ def facts(pair: PairTally, found: Sequence[Paired], about: Mapping[str, Any]) ->
         "tissue_mm2": pair.tissue_um2 / _UM2_PER_MM2,
         "gated": pair.gated,
         "comparable_share": _finite(pair.comparable) if pair.gated else None,
+        "verdict_shares": pair.verdict_shares,
         "region": values,
         "agreement": agreement,
     }

@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_virtual_ihc.widgets.camera import look_at
+from napari_virtual_ihc.widgets.compare.disagreeing import Disagreeing
 from napari_virtual_ihc.widgets.compare.drawing_view import png_of
 from napari_virtual_ihc.widgets.compare.map_layer import MapLayer
 from napari_virtual_ihc.widgets.compare.map_model import MapState
@@ -44,6 +45,7 @@ class CompareController(QObject):
         self.map = MapLayer(session, self.watch, self.map_state)
         self.view = ComparePage(self.state, self.map_state)
         self.numbers = Numbers(session, self.watch, self.state, self.view.isVisible)
+        self.disagreeing = Disagreeing(session, self.state)
         self._connect()
         self._on_sides_changed()
 
@@ -69,7 +71,9 @@ class CompareController(QObject):
         view.live.toggled.connect(numbers.set_live)
         view.choice_changed.connect(self._on_choice_changed)
         view.draw_requested.connect(self.draw)
+        view.measure_requested.connect(self.disagreeing.forget)
         view.measure_requested.connect(numbers.measure)
+        view.disagreement_requested.connect(self.disagreeing.go_on)
         view.cancel_requested.connect(numbers.cancel)
         view.save_requested.connect(self._on_save_requested)
         view.came_into_view.connect(numbers.look)
@@ -79,6 +83,7 @@ class CompareController(QObject):
 
     def _on_sides_changed(self) -> None:
         sides = self.watch.sides
+        self.disagreeing.forget()
         with self.state.events.paused():
             self.state.pair = pair_line(sides)
             self.state.virtual = sides is not None and sides.virtual is not None

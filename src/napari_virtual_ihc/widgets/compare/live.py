@@ -13,6 +13,7 @@ from napari_virtual_ihc.widgets.compare.words import (
     of_measure,
     region_table,
     share_line,
+    verdict_table,
 )
 from napari_virtual_ihc.widgets.look import message_label, show_message
 
@@ -36,10 +37,10 @@ class LiveView(QWidget):
         self._state = state
         self.live = QCheckBox("Numbers of the view, whenever it rests")
         self.note, self.share = message_label(""), message_label("")
-        self.table, self.line = table_label(), message_label("")
+        self.verdicts, self.table, self.line = table_label(), table_label(), message_label("")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for item in (self.live, self.note, self.share, self.table, self.line):
+        for item in (self.live, self.note, self.share, self.verdicts, self.table, self.line):
             layout.addWidget(item)
         self.live.clicked.connect(self.toggled)
 
@@ -50,8 +51,9 @@ class LiveView(QWidget):
         show_message(self.note, state.view_note if state.live else "")
         shown = answer is not None and state.live
         show_message(self.share, share_line(answer) if answer and shown else "")
+        show_message(self.verdicts, verdict_table(answer) if answer and shown else "")
         show_message(self.table, region_table(answer) if answer and shown else "")
         found = of_measure(answer.found, state.measure) if answer else []
         show_message(self.line, live_line(found) if shown else "")
-        for label in (self.share, self.table, self.line):
+        for label in (self.share, self.verdicts, self.table, self.line):
             label.setEnabled(not state.view_note)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari_virtual_ihc.comparison.deformation import DEFORMATION_MAPS
+import numpy as np
+
+from napari_virtual_ihc.comparison.deformation import LANDMARK_ERROR, landmark_map
 from napari_virtual_ihc.comparison.patch_encoder import (
     FEATURES,
     encoder_layout,
@@ -14,13 +16,14 @@ from napari_virtual_ihc.comparison.patch_encoder import (
 from napari_virtual_ihc.comparison.producer import HeatmapProducer
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.tiles.producer import TileByTile, TileFailure
-from napari_virtual_ihc.widgets.compare.map_model import HE, NO_MODEL
+from napari_virtual_ihc.widgets.compare.map_model import HE, NO_MODEL, NO_PAIRS, of_registration
 from napari_virtual_ihc.widgets.layers import HeatInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_virtual_ihc.comparison.gate import SlidePair
+    from napari_virtual_ihc.comparison.views import Heatmap
     from napari_virtual_ihc.comparison.windows import Layout
     from napari_virtual_ihc.tiles.awaited import AwaitedTiles
     from napari_virtual_ihc.tiles.grid import TileGrid
@@ -48,7 +51,7 @@ def make_map(sides: Sides, name: str, between: str, _progress: object) -> MadeMa
     else:
         tiles = virtual.tiles()
         pair = sides.virtual_pair(tiles)
-    plain = HeatmapProducer(pair, name) if name != FEATURES else _by_features(pair, virtual)
+    plain = _plain(pair, name, virtual)
     pair = plain.pair
     producer = plain if tiles is None else VirtualMap(plain, tiles)
     words = f"{plain.info.formula}; {_grain(name, pair.layout)}"
@@ -61,9 +64,24 @@ def make_map(sides: Sides, name: str, between: str, _progress: object) -> MadeMa
 
 def _grain(name: str, layout: Layout) -> str:
     """Return how much tissue a value is of, in words."""
-    if name in DEFORMATION_MAPS:
+    if of_registration(name):
         return f"a value every {layout.cell_um:g} µm"
     return layout.window_words
+
+
+def _plain(pair: SlidePair, name: str, virtual: VirtualSide | None) -> HeatmapProducer:
+    if name == FEATURES:
+        return _by_features(pair, virtual)
+    return HeatmapProducer(pair, _by_landmarks(pair) if name == LANDMARK_ERROR.name else name)
+
+
+def _by_landmarks(pair: SlidePair) -> Heatmap:
+    """Return the errors of the pairs marked for the registration, each left out in turn."""
+    found = pair.registration
+    placement = None if found is None else found.placement
+    if placement is None or not placement.marked.count:
+        raise VirtualIhcError(NO_PAIRS)
+    return landmark_map(placement.marked.whole().fixed, np.array(placement.errors()))
 
 
 def _by_features(pair: SlidePair, virtual: VirtualSide | None) -> HeatmapProducer:

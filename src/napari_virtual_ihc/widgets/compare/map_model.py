@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 from napari_virtual_ihc.comparison.comparability import COMPARABILITY
-from napari_virtual_ihc.comparison.deformation import DEFORMATION_MAPS
+from napari_virtual_ihc.comparison.deformation import DEFORMATION_MAPS, LANDMARK_ERROR
 from napari_virtual_ihc.comparison.evidence import DAB_DIFFERENCE
 from napari_virtual_ihc.comparison.patch_encoder import FEATURES
 from napari_virtual_ihc.comparison.producer import HEATMAPS, REGISTERED_MAP_NAMES
@@ -22,6 +22,10 @@ HE, VIRTUAL = "he", "virtual"
 BETWEEN = {HE: "H&E and real", VIRTUAL: "virtual and real"}
 NO_MODEL = "This map needs a model to see with: switch on live translation on the Translate page."
 NO_VIRTUAL = "This map needs a virtual IHC: switch on live translation on the Translate page."
+NO_PAIRS = (
+    "This map needs landmark pairs: mark some on the Align page, or load a registration that was "
+    "saved with pairs."
+)
 
 
 @dataclass
@@ -31,7 +35,7 @@ class MapState:
     Attributes
     ----------
     name
-        One of `REGISTERED_MAP_NAMES`, ``features``, or ``off``.
+        One of `REGISTERED_MAP_NAMES`, ``landmark_error``, ``features``, or ``off``.
     between
         ``he`` or ``virtual``: what is compared with the real IHC.
     formula
@@ -58,7 +62,9 @@ def info_of(name: str) -> MapInfo:
 def titles() -> list[tuple[str, str]]:
     """Return names and titles to choose from, comparability first after ``off``."""
     named = ((name, info_of(name).title) for name in REGISTERED_MAP_NAMES)
-    return [(OFF, "none"), *named, (FEATURES, "Feature similarity, by the model's encoder")]
+    landmarks = LANDMARK_ERROR.name, LANDMARK_ERROR.title
+    features = FEATURES, "Feature similarity, by the model's encoder"
+    return [(OFF, "none"), *named, landmarks, features]
 
 
 def between_of(state: MapState) -> str:
@@ -66,9 +72,25 @@ def between_of(state: MapState) -> str:
 
     Stain differences need both to be IHC; a registration is of the H&E.
     """
-    if state.name in DEFORMATION_MAPS:
+    if of_registration(state.name):
         return HE
     return VIRTUAL if state.name == DAB_DIFFERENCE.info.name else state.between
+
+
+def of_registration(name: str) -> bool:
+    """Return whether a map tells of the registration, whatever the pixels are."""
+    return name in DEFORMATION_MAPS or name == LANDMARK_ERROR.name
+
+
+def _has_pairs(sides: Sides) -> bool:
+    placement = sides.aligned.registration.placement
+    return placement is not None and placement.marked.count > 0
+
+
+def can_choose_between(state: MapState) -> bool:
+    """Return whether it is up to the user what the map is made between."""
+    fixed = of_registration(state.name) or state.name == DAB_DIFFERENCE.info.name
+    return state.name != OFF and not fixed
 
 
 def obstacle(state: MapState, sides: Sides | None) -> str:
@@ -77,5 +99,7 @@ def obstacle(state: MapState, sides: Sides | None) -> str:
         return ""
     if state.name == FEATURES and sides.virtual is None:
         return NO_MODEL
+    if state.name == LANDMARK_ERROR.name and not _has_pairs(sides):
+        return NO_PAIRS
     missing = between_of(state) == VIRTUAL and sides.virtual is None
     return NO_VIRTUAL if missing else ""

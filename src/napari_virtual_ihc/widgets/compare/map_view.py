@@ -5,7 +5,13 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from napari_virtual_ihc.widgets.compare.map_model import BETWEEN, OFF, MapState, between_of, titles
+from napari_virtual_ihc.widgets.compare.map_model import (
+    BETWEEN,
+    MapState,
+    between_of,
+    can_choose_between,
+    titles,
+)
 from napari_virtual_ihc.widgets.look import AMBER, message_label, row, show_message, widened
 
 
@@ -48,10 +54,9 @@ class MapView(QWidget):
     def show_state(self) -> None:
         """Show every field of the state."""
         state = self._state
-        between = between_of(state)
         self.maps.setCurrentIndex(self.maps.findData(state.name))
-        self.between.setCurrentIndex(self.between.findData(between))
-        self.between.setEnabled(state.name != OFF and between == state.between)
+        self.between.setCurrentIndex(self.between.findData(between_of(state)))
+        self.between.setEnabled(can_choose_between(state))
         show_message(self.formula, state.formula)
         show_message(self.waiting, state.waiting)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.agreement import SQUARES_UM, agreements
 from napari_virtual_ihc.comparison.asking import scale_for, scorer_for
+from napari_virtual_ihc.comparison.disagreement import disagreements
 from napari_virtual_ihc.comparison.gate import ComparableTissue
 from napari_virtual_ihc.comparison.pairing import PairScorer
 from napari_virtual_ihc.comparison.region_picture import region_picture
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.comparison.agreement import Paired
+    from napari_virtual_ihc.comparison.disagreement import Disagreement
     from napari_virtual_ihc.comparison.pairing import PairTally
     from napari_virtual_ihc.comparison.region_picture import RegionPicture
     from napari_virtual_ihc.comparison.squares import Box
@@ -62,6 +64,8 @@ class Answer:
         Sums of both slides per square.
     found
         Agreement of every measure at every size of square.
+    disagreements
+        Squares that differ, the largest difference first.
     about
         Provenance: JSON values, no file names.
     failed
@@ -73,6 +77,7 @@ class Answer:
     region: Region
     tally: PairTally
     found: Sequence[Paired]
+    disagreements: Sequence[Disagreement]
     about: dict[str, Any]
     failed: int
     measurer: Measurer
@@ -121,7 +126,8 @@ class Measurer:
                 scoring.tiles.failed.clear()
                 scoring.scorer.forget()
             found = agreements(tally, squares_um, partial(progress, "Agreement of squares"))
-            return Answer(region, tally, found, self._about(region, scoring), failed, self)
+            worst, about = disagreements(found), self._about(region, scoring)
+            return Answer(region, tally, found, worst, about, failed, self)
 
     def picture(self, region: Region, progress: Progress) -> RegionPicture:
         """Return a picture of a region: virtual, real and comparability."""

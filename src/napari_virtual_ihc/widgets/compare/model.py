@@ -19,7 +19,6 @@ NO_REGISTRATION = (
 NO_VIRTUAL = "Numbers need a virtual IHC: switch on live translation on the Translate page."
 HELD = "Live translation is off, so the view is not measured by itself; press Measure."
 MOST_LIVE_MM2 = 2.0
-TOO_LARGE = f"Zoom in to under {MOST_LIVE_MM2:g} mm² for numbers of the view, or press Measure."
 
 
 @dataclass
@@ -44,6 +43,8 @@ class CompareState:
         What was measured last.
     view_answer, view_note
         The same of the view; why it has none.
+    disagreement
+        Which place of disagreement was gone to, or why there is none.
     error, notice
         What failed; what was done.
     """
@@ -64,6 +65,7 @@ class CompareState:
     answer: Answer | None = None
     view_answer: Answer | None = None
     view_note: str = ""
+    disagreement: str = ""
     error: str = ""
     notice: str = ""
 
@@ -74,6 +76,14 @@ def pair_line(sides: Sides | None) -> str:
         return ""
     virtual = "no virtual layer" if sides.virtual is None else _virtual(sides)
     return f"{sides.aligned.moving.name} on {sides.aligned.fixed.name} · {virtual}"
+
+
+def too_large(view_mm2: float) -> str:
+    """Return why a view is not measured by itself."""
+    return (
+        f"This view is {view_mm2:.3g} mm²; by itself it is measured up to {MOST_LIVE_MM2:g} mm². "
+        "Zoom in, or press Measure."
+    )
 
 
 def progress_line(state: CompareState) -> str:

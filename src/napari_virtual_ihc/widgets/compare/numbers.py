@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject
 
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.compare.measuring import Measurer
-from napari_virtual_ihc.widgets.compare.model import HELD, MOST_LIVE_MM2, NO_VIRTUAL, TOO_LARGE
+from napari_virtual_ihc.widgets.compare.model import HELD, MOST_LIVE_MM2, NO_VIRTUAL, too_large
 from napari_virtual_ihc.widgets.compare.regions import in_view, region_of
 from napari_virtual_ihc.widgets.compare.saving import write_answer
 from napari_virtual_ihc.widgets.translate.model import left_text
@@ -112,8 +112,9 @@ class Numbers(QObject):
         except VirtualIhcError as error:
             self._show_view(None, str(error))
             return
-        if region.box is not None and region.box.h * region.box.w > MOST_LIVE_MM2 * _UM2_PER_MM2:
-            self._show_view(None, TOO_LARGE)
+        view_mm2 = 0.0 if region.box is None else region.box.h * region.box.w / _UM2_PER_MM2
+        if view_mm2 > MOST_LIVE_MM2:
+            self._show_view(None, too_large(view_mm2))
             return
         self._session.busy.add("agreement")
         self._state.view_note = "Measuring …"

@@ -13,6 +13,7 @@ from napari_virtual_ihc.widgets.compare.map_view import MapView
 from napari_virtual_ihc.widgets.compare.model import NO_REGISTRATION, CompareState, progress_line
 from napari_virtual_ihc.widgets.compare.regions import WHERE
 from napari_virtual_ihc.widgets.compare.results import Results
+from napari_virtual_ihc.widgets.keys import DISAGREEMENT
 from napari_virtual_ihc.widgets.look import (
     RED,
     message_label,
@@ -48,6 +49,7 @@ class ComparePage(QWidget):
     """``where``, ``cells`` or ``vectors``, and what it is now."""
     draw_requested = Signal()
     measure_requested = Signal()
+    disagreement_requested = Signal()
     cancel_requested = Signal()
     save_requested = Signal()
     came_into_view = Signal()
@@ -61,6 +63,12 @@ class ComparePage(QWidget):
         self.cells, self.vectors = _box(CELLS), _box(VECTORS)
         self.draw, self.measure = QPushButton("Draw"), QPushButton("Measure")
         self.save = QPushButton("Save…")
+        self.further = QPushButton("Next disagreement")
+        self.further.setToolTip(
+            f"Go to the comparable square where virtual and real differ most in DAB area, then to "
+            f"the next; key {DISAGREEMENT}"
+        )
+        self.disagreement = message_label("")
         self.bar, self.activity = QProgressBar(), QLabel()
         self.cancel = tool_button("✕", "Stop measuring")
         self.error, self.notice = message_label(RED), message_label("")
@@ -84,6 +92,7 @@ class ComparePage(QWidget):
         self._show_asking(state)
         self.results.show_answer(state.answer, state.measure)
         self.save.setVisible(state.answer is not None)
+        show_message(self.disagreement, state.disagreement)
         show_message(self.error, state.error)
         show_message(self.notice, state.notice)
 
@@ -103,6 +112,7 @@ class ComparePage(QWidget):
             box.setCurrentIndex(box.findData(getattr(state, name)))
         for part in (self.measure, self.draw, self.save, *self._boxes().values()):
             part.setEnabled(state.virtual and not busy)
+        self.further.setEnabled(state.virtual)
         self.bar.setVisible(busy)
         self.bar.setRange(0, state.total)
         self.bar.setValue(state.done)
@@ -125,8 +135,8 @@ class ComparePage(QWidget):
             self.live,
             row("Region", self.where, self.draw),
             row("Cells", self.cells, "vectors", self.vectors),
-            row(self.measure, self.save),
-            self.bar, self._activity, self.error, self.notice, self.results,
+            row(self.measure, self.save, self.further),
+            self.bar, self._activity, self.disagreement, self.error, self.notice, self.results,
         ]  # fmt: skip
         for item in items:
             layout.addWidget(item)
@@ -141,6 +151,7 @@ class ComparePage(QWidget):
             )
         self.draw.clicked.connect(self.draw_requested)
         self.measure.clicked.connect(self.measure_requested)
+        self.further.clicked.connect(self.disagreement_requested)
         self.cancel.clicked.connect(self.cancel_requested)
         self.save.clicked.connect(self.save_requested)
         self._state.events.connect(self._on_state_changed)

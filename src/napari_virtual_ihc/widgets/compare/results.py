@@ -15,6 +15,7 @@ from napari_virtual_ihc.widgets.compare.words import (
     of_measure,
     region_table,
     share_line,
+    verdict_table,
 )
 from napari_virtual_ihc.widgets.look import message_label, row, show_message, widened
 
@@ -40,7 +41,7 @@ class Results(QWidget):
         self._shown: tuple[Answer | None, str] = (None, "")
         self._plotted: Paired | None = None
         self.share = message_label("")
-        self.table, self.agreement = table_label(), table_label()
+        self.verdicts, self.table, self.agreement = (table_label() for _ in range(3))
         self.measures = widened(QComboBox())
         self.measures.setToolTip("Whose agreement is shown")
         self.scatter, self.bland_altman = DrawingView(_CLICK), DrawingView(_CLICK)
@@ -50,8 +51,8 @@ class Results(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         self._choice = row("Agreement of", self.measures)
         for item in (
-            self.share, self.table, self._choice, self.agreement, self.scatter, self.bland_altman,
-            self.sizes, self.protocol,
+            self.share, self.verdicts, self.table, self._choice, self.agreement, self.scatter,
+            self.bland_altman, self.sizes, self.protocol,
         ):  # fmt: skip
             layout.addWidget(item)
         self.measures.activated.connect(self._on_measure_chosen)
@@ -65,6 +66,7 @@ class Results(QWidget):
             return
         self._shown = answer, measure
         show_message(self.share, share_line(answer))
+        show_message(self.verdicts, verdict_table(answer))
         show_message(self.table, region_table(answer))
         show_message(self.protocol, answer.tally.protocol)
         self._offer(measured(answer.found), measure)

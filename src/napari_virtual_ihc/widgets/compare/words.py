@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.comparison.agreement import totals
+from napari_virtual_ihc.comparison.comparability import COLOURS, VERDICTS
 from napari_virtual_ihc.comparison.tally import MEASURES
 
 if TYPE_CHECKING:
@@ -38,6 +39,20 @@ def share_line(answer: Answer) -> str:
         f"{_capital(answer.region.words)}: {100 * share:.3g} % of {tissue:.2g} mm² tissue is "
         f"comparable; only that is measured.{failed}"
     )
+
+
+def verdict_table(answer: Answer) -> str:
+    """Return the share of each verdict with its colour on the map, two in a row, as HTML."""
+    shares = answer.tally.verdict_shares
+    cells = [
+        f'<td bgcolor="#{bytes(COLOURS[one][:3]).hex()}">&nbsp;&nbsp;</td>'
+        f"<td>{escape(words)}</td>{_right(f'{number(100 * shares[words])} %')}<td>&nbsp;</td>"
+        for one, words in VERDICTS.items()
+        if words in shares
+    ]
+    rows = (f"<tr>{''.join(cells[at : at + 2])}</tr>" for at in range(0, len(cells), 2))
+    head = '<tr><td colspan="8">Tissue of either slide:</td></tr>'
+    return f"{_TABLE}{head}{''.join(rows)}</table>" if cells else ""
 
 
 def region_table(answer: Answer) -> str:
