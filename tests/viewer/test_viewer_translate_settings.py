@@ -15,6 +15,7 @@ from napari_virtual_ihc.translation.sampling import Sampling
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 from napari_virtual_ihc.widgets.translate.export import Export
 from napari_virtual_ihc.widgets.translate.prepare import Choices
+from napari_virtual_ihc.widgets.virtual import virtual_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,16 @@ def test_a_review_brings_its_seed_and_an_old_one_the_first(page: Page) -> None:
         assert wait_until_settled(session, 20)
         assert prepare.asked[-1].sampling.seed == seed
     assert translate.state.seed == "0"
+
+
+def test_going_back_to_a_model_leaves_its_layer_alone(page: Page) -> None:
+    session, translate = page(painted_slide(), FakePrepare())
+    for name in ("other", "demo", "other"):
+        translate.translation.set_model(name)
+        assert wait_until_settled(session, 20)
+        shown = translate.translation.shown
+        assert shown is not None
+        assert virtual_layers(session.viewer) == [shown.layer()]
 
 
 def test_what_is_translated_can_be_exported(page: Page, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ class TilePyramid:
     view
         What the user sees, (top, left, bottom, right) in level-0 pixels: only tiles in it are asked
         for, those in its middle first. None takes what is indexed.
+    complete
+        Whether all of what `look` was last told of was in memory.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class TilePyramid:
         self.producer = producer
         self.client = f"{producer.key[:8]}-{uuid.uuid4().hex}"
         self.view: View | None = None
+        self.complete = False
         self._held = False
         self._leader: TilePyramid | None = None
         self._twins: weakref.WeakSet[TilePyramid] = weakref.WeakSet()
@@ -198,9 +201,11 @@ class TilePyramid:
         """
         self.view = view
         part = shown if view is None else overlap(view, shown)
-        tiles = tiles_in(part, self.producer.grid, level)
+        tiles = list(tiles_in(part, self.producer.grid, level))
         memory, key = self._cache.get_memory, self.producer.key
-        self._request([tile for tile in tiles if memory(tile_key(key, tile)) is None], part)
+        missing = [tile for tile in tiles if memory(tile_key(key, tile)) is None]
+        self.complete = bool(tiles) and not missing
+        self._request(missing, part)
 
     def _ask(self, level: int, window: Window, missing: Iterable[TileAddress]) -> None:
         rows, cols, step = window.rows, window.cols, 2**level

@@ -139,13 +139,16 @@ class LayerAdapter(QObject):
         layer = self.layer()
         if layer is None:
             return
-        self.has_tiles = self.has_tiles or bool(changed) or self.pyramid.progress().done > 0
+        self.has_tiles = self.has_tiles or bool(changed) or self._finds_tiles()
         if layer.visible and (self._missed or self._on_screen(layer, changed)):
             layer.refresh(extent=False, thumbnail=False, highlight=False)
         self._missed = False
         if self._overview_due and self._filling and not self.filling():
             self._renew_overview(layer)
         self.refreshed.emit()
+
+    def _finds_tiles(self) -> bool:
+        return self.pyramid.complete or self.pyramid.progress().done > 0
 
     def _renew_overview(self, layer: Image) -> None:
         """Give napari the finished overview, of which it keeps a copy, for the thumbnail."""
