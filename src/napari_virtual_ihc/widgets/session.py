@@ -13,6 +13,7 @@ from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.connections import Connections
 from napari_virtual_ihc.widgets.keys import bind_keys
 from napari_virtual_ihc.widgets.layers import WARPED, heat_of, slide_of, virtual_of
+from napari_virtual_ihc.widgets.leaving import leave_in_order
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.requests import Requests
 from napari_virtual_ihc.widgets.services import SLIDES, WARPS, Services
@@ -215,6 +216,7 @@ def session_of(viewer: ViewerModel) -> Session | None:
     window = window_of(viewer)
     if window is None:
         return None
+    leave_in_order()
     found: Session | None = window.findChild(Session)
     return found if found is not None else Session(unproxied(viewer), window)
 
