@@ -122,7 +122,6 @@ def test_a_level_is_a_duck_array(cache: TileCache, service: TileService) -> None
     assert first.size == 256 * 392 * 4
     assert first.chunks == ((32,) * 8, (32,) * 12 + (8,), (4,))
     assert not np.asarray(first).any()
-    assert pyramid.level_scale(2) == 2.0
     huge = TilePyramid(FakeProducer(TileGrid(100_000, 100_000, 512, 1.0)), service, cache)
     with pytest.raises(CacheError, match="too many"):
         np.asarray(huge.levels[0])

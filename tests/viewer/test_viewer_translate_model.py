@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from napari_virtual_ihc.widgets.translate.model import (
-    Rate,
     TileCounts,
     TranslateState,
     caution,
@@ -65,14 +64,3 @@ def test_a_fine_slide_is_said_to_be_resampled() -> None:
 
 def test_pen_is_said() -> None:
     assert "Pen marks" in caution(0.5, 0.5, "he", pen=True)
-
-
-def test_rate_forgets_what_is_long_past() -> None:
-    now = [0.0]
-    rate = Rate(window=8.0, clock=lambda: now[0])
-    for _ in range(4):
-        rate.tick()
-        now[0] += 1.0
-    assert rate.value() == pytest.approx(1.0)
-    now[0] += 100.0
-    assert rate.value() == 0.0

@@ -118,10 +118,6 @@ class TilePyramid:
         """Failed tiles and why."""
         return self._service.failures(self.producer.key)
 
-    def level_scale(self, n: int) -> float:
-        """Return µm per pixel of a level."""
-        return self.producer.grid.mpp * (1 << n)
-
     def subscribe(self, callback: Callback) -> None:
         """Call ``callback`` (held weakly) on a worker thread when a tile changes or fails."""
         self._service.subscribe(self.client, callback)

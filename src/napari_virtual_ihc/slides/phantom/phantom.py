@@ -168,12 +168,6 @@ class Phantom:
         """
         return self.squares(windows, square_um).ceiling()
 
-    def hematoxylin_baseline(
-        self, windows: Sequence[Window], square_um: float = SQUARE_UM
-    ) -> float:
-        """Return the agreement of the best linear predictor from hematoxylin density alone."""
-        return self.squares(windows, square_um).baseline()
-
     def tissue(self, grid: Grid, section: Section = "same") -> Fields:
         """Return regions and latent fields on a grid (µm)."""
         return self._scene(section).fields(grid)

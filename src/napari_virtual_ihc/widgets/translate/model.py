@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -12,8 +10,6 @@ from psygnal import SignalGroupDescriptor
 from napari_virtual_ihc.widgets.translate.trust_model import OFF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_virtual_ihc.widgets.translate.region_numbers import RegionNumbers
 
 NO_SLIDE = "Open an H&E slide, or try the sample pair (File > Open Sample > Virtual IHC)."
@@ -183,33 +179,3 @@ def caution(mpp: float, mpp_in: float, stain: str, pen: bool) -> str:
     if not 1 / _SAME_SCALE < ratio < _SAME_SCALE:
         return f"The slide has {mpp:.3g} µm/px and is resampled to the model's {mpp_in:.3g} µm/px."
     return ""
-
-
-class Rate:
-    """Tiles per second over the last few seconds.
-
-    Parameters
-    ----------
-    window
-        How far back to look, in seconds.
-    clock
-        Returns seconds; replaced in tests.
-    """
-
-    def __init__(self, window: float = 8.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._window = window
-        self._clock = clock
-        self._times: deque[float] = deque()
-
-    def tick(self, tiles: int = 1) -> None:
-        """Count ``tiles`` finished now."""
-        self._times.extend([self._clock()] * tiles)
-
-    def value(self) -> float:
-        """Return tiles per second, 0 when nothing finished of late."""
-        now = self._clock()
-        while self._times and self._times[0] < now - self._window:
-            self._times.popleft()
-        if len(self._times) < 2:
-            return 0.0
-        return len(self._times) / max(now - self._times[0], 1e-3)
