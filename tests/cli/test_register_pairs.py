@@ -34,7 +34,21 @@ def test_pairs_alone_give_the_map_where_no_fit_is_found(
     assert "The pairs alone give the map." in printed.err
     told = json.loads(printed.out)
     assert told["accepted_stage"] == "landmarks"
+    assert told["pairs"] == 4
     assert told["left_out_median_um"] == pytest.approx(0, abs=0.01)
     found = load(tmp_path / "fit")
     assert found.source == "landmarks"
     np.testing.assert_allclose(found.to_moving(np.array([100.0, 100.0])), [150, 150], atol=0.01)
+
+
+def test_one_pair_alone_is_no_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("he", "ihc"):
+        Image.new("RGB", (256, 256), (240, 240, 240)).save(tmp_path / f"{name}.png")
+        write_landmarks(tmp_path / f"{name}.csv", np.array([[20.0, 30]]))
+    slides, files = (
+        [str(tmp_path / f"{one}.{end}") for one in ("he", "ihc")] for end in ("png", "csv")
+    )
+    words = ["register", *slides, str(tmp_path / "fit"), "--mpp-fixed", "2", "--mpp-moving", "2"]
+    assert run([*words, "--landmarks-fit", *files]) == 1
+    assert "mark 2 or more" in capsys.readouterr().err
+    assert not (tmp_path / "fit").exists()

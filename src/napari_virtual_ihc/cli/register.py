@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.registration.registration import Registration
     from napari_virtual_ihc.slides.slide import Slide
 
+    Facts = dict[str, float | None]
     Report = Callable[[int, int], None]
 
 
@@ -72,7 +73,7 @@ def register(
             found, left_out = _found(slides, pairs, bar)
     save(found, out)
     seconds = time.monotonic() - started
-    for note in found.notes:
+    for note in found.notes if as_json else ():
         say(note)
     error = {} if points is None else asdict(landmark_error(found, *points))
     emit(error | left_out | _facts(found) | {"seconds": round(seconds, 2)}, as_json)
@@ -80,7 +81,7 @@ def register(
 
 def _found(
     slides: tuple[Slide, Slide], pairs: list[Points] | None, report: Report
-) -> tuple[Registration, dict[str, float | None]]:
+) -> tuple[Registration, Facts]:
     """Return the map found, corrected by pairs if there are any; alone where none was found."""
     from napari_virtual_ihc.errors import RegistrationError
     from napari_virtual_ihc.registration.placement import laid_centred
@@ -98,7 +99,7 @@ def _found(
 
 def _given(
     slides: tuple[Slide, Slide], paths: list[Path], order: str, pairs: list[Points] | None
-) -> tuple[Registration, dict[str, float | None]]:
+) -> tuple[Registration, Facts]:
     """Return a map made elsewhere, corrected by pairs if there are any."""
     from napari_virtual_ihc.registration.imports import measured, read_map
 
@@ -108,17 +109,22 @@ def _given(
 
 def _by_pairs(
     base: Registration, slides: tuple[Slide, Slide], pairs: list[Points], way: Way
-) -> tuple[Registration, dict[str, float | None]]:
+) -> tuple[Registration, Facts]:
     """Return the map that marked pairs ask for, and the median error of a pair left out in turn."""
+    from napari_virtual_ihc.errors import RegistrationError
     from napari_virtual_ihc.registration.judge import Judge
+    from napari_virtual_ihc.registration.landmark_fit import LEAST
     from napari_virtual_ihc.registration.landmarks import Landmarks
     from napari_virtual_ihc.registration.placement import Placement, medians, registration_of
 
     marked = Landmarks(pairs[0] * base.fixed.mpp, pairs[1] * base.moving.mpp).whole()
+    if marked.count < LEAST[way]:
+        raise RegistrationError(f"One pair gives no map by itself; mark {LEAST[way]} or more.")
     placement = Placement(base, marked=marked, way=way)
     median = medians(placement)[way]
     told = None if math.isnan(median) else round(median, 2)
-    return registration_of(placement, Judge(*slides)), {"left_out_median_um": told}
+    facts: Facts = {"pairs": marked.count, "left_out_median_um": told}
+    return registration_of(placement, Judge(*slides)), facts
 
 
 def _facts(found: Registration) -> dict[str, Any]:
