@@ -70,7 +70,7 @@ def test_saved_pairs_are_in_force_again_in_a_new_window(
     align.load(tmp_path)
     assert wait_until_settled(align.session, 20)
     assert align.view.notice.text() == (
-        "5 pairs of it are in force again. Undo brings back the 2 pairs marked before."
+        "Its 5 pairs are in force again. Undo brings back the 2 pairs marked before."
     )
     assert (align.state.marked, align.state.way) == ((5, 5), "elastic")
     assert align.state.pose == first.state.pose
@@ -88,7 +88,7 @@ def test_saved_pairs_are_in_force_again_in_a_new_window(
     align.view.undo.click()
     assert wait_until_settled(align.session, 20)
     assert align.state.marked == (2, 2)
-    assert brought(found, 0) == "5 pairs of it are in force again."
+    assert brought(found, Landmarks()) == "Its 5 pairs are in force again."
 
 
 def test_pairs_that_only_measure_are_kept_too(window: Viewer, tmp_path: Path) -> None:
@@ -99,7 +99,8 @@ def test_pairs_that_only_measure_are_kept_too(window: Viewer, tmp_path: Path) ->
     align.save(tmp_path)
     align.load(tmp_path)
     assert wait_until_settled(align.session, 20)
-    assert align.view.notice.text().startswith("4 pairs of it are in the table again; they only")
+    assert align.view.notice.text().startswith("Its 4 pairs are in the table again, only to")
+    assert "Undo" not in align.view.notice.text()
     assert align.state.way == "measure"
     assert align.session.aligned.registration.source == "given"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Points
 from test_viewer_align_kept import PLACES, mark, with_two_slides
 from test_viewer_compare_maps import docked, maps
 from test_viewer_window import _spin_until
@@ -44,6 +45,8 @@ def test_the_map_follows_the_pairs(window: Viewer) -> None:
     assert first[..., 3].any()
     assert "n = 5; a value every 16 µm" in view.formula.text()
     assert not view.waiting.text()
+    assert [isinstance(layer, Points) for layer in window.layers] == [False] * 4 + [True] * 2
+    assert window.layers[3] in maps(window)
     assert not view.between.isEnabled()
     legend = compare.session.canvas.legend
     assert _spin_until(legend.isVisible)

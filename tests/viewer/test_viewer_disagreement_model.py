@@ -41,7 +41,7 @@ def test_the_walk_goes_round_and_says_where_it_is() -> None:
     found, words = walk.step(state, HERE)
     assert found is state.answer.disagreements[0]
     assert words == (
-        "Disagreement 1 of 2: DAB area 43.2 % virtual, 3.21 % real, in 100 µm."
+        "Disagreement 1 of 2: DAB area 43.2 % virtual, 3.21 % real, in a square of 100 µm."
     )  # fmt: skip
     assert walk.step(state, AWAY)[1].startswith("Disagreement 2 of 2")
     assert walk.step(state, HERE)[1].startswith("Disagreement 1 of 2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -56,6 +56,10 @@ class Landmarks:
     def whole(self) -> Landmarks:
         """Return the whole pairs alone."""
         return Landmarks(self.fixed[: self.count], self.moving[: self.count])
+
+    def same_as(self, other: Landmarks) -> bool:
+        """Whether all points are at the same places."""
+        return all(np.array_equal(self.of(side), other.of(side)) for side in get_args(Side))
 
     def marked(self, side: Side, place: Points) -> Landmarks:
         """Return these with one more point; a pair begun on this side begins there instead."""

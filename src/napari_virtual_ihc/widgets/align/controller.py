@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.registration.landmarks import Landmarks
 from napari_virtual_ihc.widgets.align.choosing import PairChoice
 from napari_virtual_ihc.widgets.align.finding import load_onto, register_onto, save_laid
 from napari_virtual_ihc.widgets.align.hand_control import HandControl
@@ -157,7 +158,8 @@ class AlignController(QObject):
 
     def _on_found(self, found: Registration) -> None:
         if self.finding.pair is not None:
-            before = min(self.state.marked)
+            now = self.placing.now
+            before = Landmarks() if now is None else now.marked
             self.placing.begin(found, *self.finding.pair)
             self.state.notice = brought(found, before)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_virtual_ihc.registration.landmark_fit import Way
+    from napari_virtual_ihc.registration.landmarks import Landmarks
     from napari_virtual_ihc.registration.registration import Registration
     from napari_virtual_ihc.widgets.align.model import AlignState
 
@@ -54,14 +55,15 @@ def way_words(way: Way, medians: dict[Way, float]) -> str:
     return WAYS[way] + (f" · {median:.0f} µm" if math.isfinite(median) else "")
 
 
-def brought(found: Registration, before: int) -> str:
-    """Return what became of the pairs that a registration was kept with; ``before`` were marked."""
+def brought(found: Registration, before: Landmarks) -> str:
+    """Return what became of the pairs a registration was kept with, and of those ``before``."""
     kept = found.placement
     if kept is None or not kept.marked.count:
         return ""
-    told = f"{_pairs(kept.marked.count)} of it {'is' if kept.marked.count == 1 else 'are'}"
-    what = "in force again" if kept.decided_by_pairs() else "in the table again; they only measure"
-    instead = f" Undo brings back the {_pairs(before)} marked before." if before else ""
+    told = f"Its {_pairs(kept.marked.count)} {'is' if kept.marked.count == 1 else 'are'}"
+    what = "in force again" if kept.decided_by_pairs() else "in the table again, only to measure"
+    lost = before.count and not before.same_as(kept.marked)
+    instead = f" Undo brings back the {_pairs(before.count)} marked before." if lost else ""
     return f"{told} {what}.{instead}"
 
 

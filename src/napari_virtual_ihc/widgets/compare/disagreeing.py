@@ -72,5 +72,5 @@ def _frame() -> Points:
     """Return an empty layer of squares; not of shapes, which are regions of the user."""
     return Points(
         np.zeros((0, 2)), ndim=2, name=_NAME, units=("um", "um"), symbol="square",
-        face_color="transparent", border_color="#d55e00", border_width=0.03,
+        face_color="transparent", border_color="#d55e00", border_width=0.02,
     )  # fmt: skip

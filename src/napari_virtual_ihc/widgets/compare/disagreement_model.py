@@ -63,7 +63,7 @@ def sentence(found: Disagreement, place: int, count: int) -> str:
     """Return which place it is, and what both slides have there."""
     return (
         f"Disagreement {place} of {count}: DAB area {number(found.virtual)} % virtual, "
-        f"{number(found.real)} % real, in {found.square_um:g} µm."
+        f"{number(found.real)} % real, in a square of {found.square_um:g} µm."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari.layers import Image
 from qtpy.QtCore import QObject
 
 from napari_virtual_ihc.comparison.patch_encoder import FEATURES
@@ -16,7 +17,7 @@ from napari_virtual_ihc.widgets.tile_layers import add_heat
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.components import LayerList
 
     from napari_virtual_ihc.widgets.compare.map_making import MadeMap
     from napari_virtual_ihc.widgets.compare.map_model import MapState
@@ -115,6 +116,7 @@ class MapLayer(QObject):
         )
         name = f"{made.info.scale.title} · {BETWEEN[between]}"
         layer = add_heat(self._session, pyramid, made.info, name, MAPS)
+        _under_drawings(self._session.viewer.layers, layer)
         layer.opacity = _OPACITY
         layer.interpolation2d = "nearest"
         self._layer, self._state.formula = layer, made.told
@@ -123,3 +125,9 @@ class MapLayer(QObject):
         if layer is self._layer:
             self._layer = None
             self.choose(OFF)
+
+
+def _under_drawings(layers: LayerList, layer: Image) -> None:
+    """Move a map above all pictures, so that points and outlines over them stay clear."""
+    pictures = [one for one in layers if isinstance(one, Image) and one is not layer]
+    layers.move(layers.index(layer), layers.index(pictures[-1]) + 1)

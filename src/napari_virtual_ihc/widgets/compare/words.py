@@ -46,7 +46,7 @@ def verdict_table(answer: Answer) -> str:
     shares = answer.tally.verdict_shares
     cells = [
         f'<td bgcolor="#{bytes(COLOURS[one][:3]).hex()}">&nbsp;&nbsp;</td>'
-        f"<td>{escape(words)}</td>{_right(f'{number(100 * shares[words])} %')}<td>&nbsp;</td>"
+        f"<td>&nbsp;{escape(words)}</td>{_right(f'{number(100 * shares[words])} %')}<td>&nbsp;</td>"
         for one, words in VERDICTS.items()
         if words in shares
     ]
