@@ -100,6 +100,8 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     box.record.click()
     box.reveal.click()
     assert seen_virtual(session)
+    assert session.panes.own() is not virtual_layers(window)[0]
+    assert not virtual_layers(window)[0].visible
     (read,) = review.state.reads
     assert (read.region, read.classification, read.score) == ("hot spot", "Tumor", "2+")
     assert (read.model, read.reader) == ("demo", "AB")
@@ -128,6 +130,8 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     np.testing.assert_allclose(region.polygons[0].holes[0], HOLE, atol=0.01)
     assert translate.state.model == "other"
     assert len(review.state.reads) == 2
+    session.panes.arrange(1)
+    assert virtual_layers(window)[0].visible
     content = json.loads(path.read_text())
     content["slides"][0]["fingerprint"] = content["chosen"] = "0" * 32
     path.write_text(json.dumps(content))

@@ -65,6 +65,10 @@ class CanvasDressing(QObject):
             raise RuntimeError("The viewer of this canvas is gone.")
         return viewer
 
+    def resting(self) -> bool:
+        """Whether the camera rests and the canvas says what is in it now."""
+        return not (self._calm.isActive() or self._label_timer.isActive())
+
     def show_slide(self, entry: SlideEntry | None) -> None:
         """Show overview, scale bar and magnification for the chosen slide."""
         facts = None if entry is None else entry.facts

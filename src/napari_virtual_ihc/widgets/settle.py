@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_virtual_ihc.widgets.canvas import CanvasDressing
     from napari_virtual_ihc.widgets.session import Session
 
 _QUIET = 0.35
@@ -40,11 +41,15 @@ def wait_until_settled(session: Session, timeout: float = 120.0, *, filled: bool
     return False
 
 
+def _canvases(session: Session) -> list[CanvasDressing]:
+    return [session.canvas, *(pane.dressing for pane in session.panes.all())]
+
+
 def _still_settled(session: Session, filled: bool) -> bool:
     """Draw once more, since it is drawing that asks for what a new view lacks, and look again."""
     from qtpy.QtWidgets import QApplication
 
-    for dressing in (session.canvas, *(pane.dressing for pane in session.panes.all())):
+    for dressing in _canvases(session):
         dressing.overview.parentWidget().repaint()
     QApplication.processEvents()
     return _settled(session, filled)
@@ -52,6 +57,8 @@ def _still_settled(session: Session, filled: bool) -> bool:
 
 def _settled(session: Session, filled: bool) -> bool:
     if session.busy or any(entry.facts is None for entry in session.slides()):
+        return False
+    if not all(dressing.resting() for dressing in _canvases(session)):
         return False
     for adapter in session.connections.all():
         progress = adapter.pyramid.progress()

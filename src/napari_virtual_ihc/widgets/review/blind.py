@@ -51,10 +51,22 @@ class Blind(QObject):
             for layer in viewer.layers:
                 layer.events.visible.disconnect(self._enforce)
         self._viewers = []
-        for layer in list(self._hidden):
-            layer.visible = True
-        self._hidden.clear()
+        self._session.mixing.stop()
+        self._show_again()
         self._session.set_blind(False)
+
+    def _show_again(self) -> None:
+        """Let everything be seen, but in a canvas that shows another layer alone by now."""
+        panes = self._session.panes
+        for layer in list(self._hidden):
+            if layer in self._session.viewer.layers:
+                panes.solo.set_visible(layer, on=True)
+            else:
+                layer.visible = True
+        self._hidden.clear()
+        own = panes.own()
+        if own is not None:
+            panes.show_own(own)
 
     def _watch(self) -> None:
         """Watch every canvas there is."""

@@ -56,7 +56,7 @@ class ViewingBox(QWidget):
         self.side.setChecked(count > 1)
         self.more.setEnabled(1 < count < MOST)
         self.grid.setEnabled(count > 2)
-        self.grid.setChecked(self._panes.grid)
+        self.grid.setChecked(count > 2 and self._panes.grid)
 
     def _lay_out(self) -> None:
         for button in (self.one, self.side, self.grid, *self.ways.values()):
