@@ -65,10 +65,14 @@ class Counts(QObject):
             self._soon.start()
 
     def update(self) -> None:
-        """Write the counts as they are now; a view that is held keeps its last count."""
+        """Write the counts as they are now; a view that is held keeps its last count.
+
+        The speed is renewed when tiles come, so that the page is not drawn for its decay alone.
+        """
         done, wanted = self._last
         failed = 0
         rate = 0.0
+        before = self._state.tiles
         if self._adapter is not None:
             pyramid = self._adapter.pyramid
             progress = pyramid.progress()
@@ -78,7 +82,8 @@ class Counts(QObject):
                     (progress.done, progress.wanted) if progress.wanted else (wanted,) * 2
                 )
             self._last = done, wanted
-            rate = progress.tiles_per_second
+            arrived = done != before.done or not progress.tiles_per_second
+            rate = progress.tiles_per_second if arrived else before.rate
             if self._state.fill and done == wanted:
                 done, wanted = self._adapter.fill_progress()
             if done < wanted and not pyramid.held:
