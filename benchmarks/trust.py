@@ -8,6 +8,7 @@ fault did to the error of the squares inside. ``coverage``
 gives, for clean and for spoiled pictures, the area under the risk–coverage curve (the mean error of
 the squares kept, over all shares kept, least trusted left out first) of each layer, of a random
 order and of the errors themselves. An error is |DAB area, virtual − true| of a 128 µm square.
+``--seeds N`` does the same to the spread over seeds of `demo-miu-diff` on N phantoms (see `seeds`).
 
 Run as ``python benchmarks/trust.py --json`` from a checkout.
 """
@@ -23,89 +24,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from faulty import MPP, PLACE, SIDE, Picture, area_under, roc_area, scene, spoiled
+from seeds import spread_over_seeds
 
 from napari_virtual_ihc.models.library import bundled_folder
 from napari_virtual_ihc.provenance import stamp
-from napari_virtual_ihc.slides.phantom import Phantom
-from napari_virtual_ihc.slides.phantom.faults import FAULTS, Square, enlarged, inject
+from napari_virtual_ihc.slides.phantom.faults import FAULTS
 from napari_virtual_ihc.slides.phantom.truth import LEAST_TUMOUR, SQUARE_UM
-from napari_virtual_ihc.slides.phantom.windows import choose_windows
 from napari_virtual_ihc.slides.slide import Slide
-from napari_virtual_ihc.slides.source import all_valid
 from napari_virtual_ihc.stains.dab import DEFAULT_DAB, dab_density
 from napari_virtual_ihc.tiles.cache import TileCache
 from napari_virtual_ihc.tiles.producer import TileFailure
 from napari_virtual_ihc.translation.answers import Answers
 from napari_virtual_ihc.translation.familiarity import Unfamiliar
 from napari_virtual_ihc.translation.jitter import under_jitter
-from napari_virtual_ihc.translation.spread import deviation
+from napari_virtual_ihc.translation.spread import discord
 from napari_virtual_ihc.translation.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from faulty import Scene
     from numpy.typing import NDArray
-
-    from napari_virtual_ihc.slides.phantom.faults import Fault
-    from napari_virtual_ihc.slides.source import Pixels
 
     Values = NDArray[np.float64]
 
-SIDE, MPP, CELL = 1024, 0.5, 32
-PLACE = Square(256, 256, 512)
+CELL = 32
 _AROUND = 3
 """Cells beside the border of a fault that count neither as inside nor as outside."""
 _SEEDS = range(400, 440)
 _MODELS = ("demo", "demo-mdcl")
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A window of an unseen phantom: pictures, true DAB OD and where tumour is."""
-
-    name: str
-    he: NDArray[np.uint8]
-    ihc: NDArray[np.uint8]
-    dab: NDArray[np.float32]
-    tumour: NDArray[np.bool_]
-
-
-class Picture:
-    """A picture in memory as a slide's source."""
-
-    def __init__(self, rgb: NDArray[np.uint8]) -> None:
-        self._rgb = rgb
-        self.shapes = (rgb.shape[:2],)
-        self.tile_shapes = ((256, 256),)
-
-    def read(self, level: int, y: int, x: int, h: int, w: int) -> Pixels:
-        """Return a window."""
-        return all_valid(self._rgb[y : y + h, x : x + w].copy())
-
-
-def scene(seed: int, folder: Path) -> Scene:
-    """Return the scene of a seed, drawn once."""
-    file = folder / f"{seed}.npz"
-    if not file.exists():
-        phantom = Phantom(seed, 6144, 6144, MPP, "Ki-67")
-        (y, x), *_ = choose_windows(phantom, 1, SIDE, 1.0)
-        box = (y, x, SIDE, SIDE)
-        pictures = {
-            "he": phantom.he().source.read(0, *box)[0], "ihc": phantom.ihc().source.read(0, *box)[0]
-        }  # fmt: skip
-        np.savez(file, dab=phantom.dab(*box), tumour=phantom.tumour_mask(*box), **pictures)
-    with np.load(file) as arrays:
-        return Scene(str(seed), **{name: arrays[name] for name in ("he", "ihc", "dab", "tumour")})
-
-
-def spoiled(one: Scene, fault: Fault) -> Scene:
-    """Return a scene with a fault; what is true follows the picture where that is enlarged."""
-    dab, tumour = one.dab.copy(), one.tumour.copy()
-    if fault == "wrong scale":
-        dab[PLACE.slices] = enlarged(one.dab, PLACE)
-        tumour[PLACE.slices] = enlarged(one.tumour, PLACE, order=0)
-    return Scene(f"{one.name} {fault}", inject(fault, one.he, one.ihc, PLACE, MPP), one.ihc, dab,
-                 tumour)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -126,8 +74,8 @@ def judge(one: Scene) -> Judged:
     own, *jittered = (_whole(answer, cache) for answer in under_jitter(first))
     other = _whole(second, cache)
     layers = {
-        "models disagree": cells(deviation([own, other])),
-        "jitter": cells(deviation([own, *jittered])),
+        "models disagree": cells(discord([own, other])),
+        "jitter": cells(discord([own, *jittered])),
         "unfamiliar": Unfamiliar(first.model.card, slide).values(0, 0, SIDE // CELL, SIDE // CELL),
     }
     return Judged(layers, dab_density(own[..., :3]))
@@ -175,17 +123,6 @@ def raised(clean: Sequence[Judged], faulty: Sequence[Judged], layer: str) -> dic
     }
 
 
-def roc_area(positive: Values, negative: Values) -> float:
-    """Return the chance that a cell inside has the higher value; nan cells do not count."""
-    high, low = (values[np.isfinite(values)] for values in (positive, negative))
-    if not high.size or not low.size:
-        return float("nan")
-    ranks = np.searchsorted(np.sort(low), high, "left") + np.searchsorted(
-        np.sort(low), high, "right"
-    )
-    return float(ranks.mean() / 2 / low.size)
-
-
 def squares(one: Scene, judged: Judged) -> Values:
     """Return squares with at least 25 % tumour: whether inside the fault, error, each layer."""
     side, rows = round(SQUARE_UM / MPP), []
@@ -231,12 +168,6 @@ def coverage(found: Values, layers: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def area_under(errors: Values, distrust: Values) -> float:
-    """Return the mean, over all shares kept, of the mean error of those trusted most."""
-    kept = errors[np.argsort(distrust, kind="stable")]
-    return float((np.cumsum(kept) / np.arange(1, len(kept) + 1)).mean())
-
-
 def measure(seeds: Sequence[int], folder: Path) -> dict[str, Any]:
     """Return all tables over some phantoms."""
     clean = [scene(seed, folder) for seed in seeds]
@@ -265,6 +196,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--phantoms", type=int, default=4, help="phantoms to look at")
+    parser.add_argument("--seeds", type=int, default=0, help="phantoms for the spread over seeds")
     parser.add_argument("--keep", type=Path, help="folder that keeps drawn phantoms")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     wanted = parser.parse_args()
@@ -272,7 +204,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = wanted.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        found = measure(_SEEDS[: wanted.phantoms], folder)
+        found = measure(_SEEDS[: wanted.phantoms], folder) if wanted.phantoms else {}
+        if wanted.seeds:
+            found["spread_over_seeds"] = spread_over_seeds(_SEEDS[: wanted.seeds], folder)
     told = stamp("virtual-ihc/benchmark-trust/1", "benchmarks/trust.py") | found
     told["seconds"] = round(time.monotonic() - started, 1)
     print(json.dumps(told) if wanted.json else json.dumps(told, indent=2))

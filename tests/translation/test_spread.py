@@ -9,12 +9,12 @@ import pytest
 from test_diffusion import diffusion_model
 from translation_scenes import slide_of, tissue
 
-from napari_virtual_ihc.stains.dab import dab_density
+from napari_virtual_ihc.stains.optical_density import from_od, to_od
 from napari_virtual_ihc.tiles.cache import TileCache, tile_key
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.tiles.heat import coloured
 from napari_virtual_ihc.tiles.producer import TileAddress, TileFailure
-from napari_virtual_ihc.translation.spread import Spread, over_seeds
+from napari_virtual_ihc.translation.spread import Spread, discord, over_seeds, spread_scale
 from napari_virtual_ihc.translation.translator import Translator
 
 if TYPE_CHECKING:
@@ -66,12 +66,17 @@ def made(spread: Spread, told: list[Any] | None = None) -> Any:
 COLOURS = [(240, 240, 240), (160, 110, 70), (200, 170, 140)]
 
 
-def test_a_spread_is_the_deviation_of_dab(cache: TileCache) -> None:
+def apart(*colours: tuple[int, int, int]) -> float:
+    """Return the spread of answers of one colour each."""
+    among = to_od(np.array(colours, np.uint8)).astype(float).var(axis=0, ddof=1).sum()
+    return float(np.sqrt(among / (among + 0.02**2)))
+
+
+def test_a_spread_is_what_answers_do_not_share(cache: TileCache) -> None:
     spread = Spread([Answer(colour) for colour in COLOURS], "Spread", cache)
     told: list[Any] = []
     tile = made(spread, told)
-    density = [float(dab_density(np.full((1, 1, 3), c, np.uint8))[0, 0]) for c in COLOURS]
-    values = np.full((32, 32), np.std(density, ddof=1))
+    values = np.full((32, 32), apart(*COLOURS))
     np.testing.assert_array_equal(tile, coloured(values, spread.scale, values > 0))
     assert [address for address, _ in told] == [PLACE]
 
@@ -81,6 +86,32 @@ def test_answers_that_agree_have_no_spread(cache: TileCache) -> None:
     assert (
         made(spread) == coloured(np.zeros((32, 32)), spread.scale, np.ones((32, 32), bool))
     ).all()
+
+
+def pattern(seed: int, depth: float, shape: tuple[int, int] = (64, 80)) -> np.ndarray:
+    """Return an answer that paints a pattern, RGBA."""
+    paint = depth * np.random.default_rng(seed).random((*shape, 1)) * (0.5, 0.8, 1.0)
+    return np.dstack([from_od(0.05 + paint), np.full(shape, 255, np.uint8)])
+
+
+def test_a_model_that_paints_less_is_not_trusted_more() -> None:
+    for depth in (0.4, 0.2):
+        same = discord([pattern(0, depth), pattern(0, depth * 1.1)])
+        other = discord([pattern(0, depth), pattern(1, depth)])
+        assert same.max() < 0.15
+        assert 0.75 < other.min() <= other.max() < 0.9
+    assert discord([pattern(0, 0.0)] * 2).max() == 0
+
+
+def test_places_are_judged_alone_and_clear_pixels_are_not() -> None:
+    first, second = pattern(0, 0.4, (70, 48)), pattern(0, 0.4, (70, 48))
+    second[:32, 32:] = pattern(1, 0.4, (32, 16))
+    second[64:, :8, 3] = 0
+    found = discord([first, second])
+    assert found[:32, 32:].min() > 0.7
+    assert np.isnan(found[64:, :8]).all()
+    found[:32, 32:] = found[64:, :8] = 0
+    assert (found == 0).all()
 
 
 def test_tiles_that_are_known_are_not_made_again(cache: TileCache) -> None:
@@ -112,9 +143,12 @@ def test_seeds_share_networks_and_differ_in_noise(tmp_path: Path, cache: TileCac
     assert [one.sampling.seed for one in several] == [0, 1, 2]
     assert len({id(one.networks) for one in several}) == 1
     assert len({one.key for one in several}) == 3
-    tile = made_at(Spread(several, "Spread", cache), TileAddress(0, 0, 1))
-    assert tile[..., 3].any()
-    assert len(np.unique(tile.reshape(-1, 4), axis=0)) > 5
+    place = TileAddress(0, 0, 1)
+    tile = made_at(Spread(several, "Spread", cache), place)
+    answers = [cache.get(tile_key(one.key, place)) for one in several]
+    values = discord([one for one in answers if one is not None])
+    assert np.nanmin(values) > 0.3
+    np.testing.assert_array_equal(tile, coloured(values, spread_scale(""), np.isfinite(values)))
 
 
 def made_at(spread: Spread, place: TileAddress) -> Any:

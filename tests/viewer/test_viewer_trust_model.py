@@ -45,7 +45,7 @@ def trust() -> Callable[[str, TileCache], TrustMap]:
 @pytest.mark.parametrize(
     ("choice", "title"),
     [
-        ("jitter", "Wavering over 6 ways of asking"),
+        ("jitter", "Wavering over 3 ways of asking"),
         ("unfamiliar input", "Distance from training H&E"),
         ("against demo-mdcl", "Disagreement of demo and demo-mdcl"),
     ],

@@ -9,8 +9,7 @@ import numpy as np
 
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.files import hash_of
-from napari_virtual_ihc.stains.unmix import compose, unmix
-from napari_virtual_ihc.stains.vectors import H_E
+from napari_virtual_ihc.stains.optical_density import from_od, to_od
 from napari_virtual_ihc.translation.blocks import Window
 
 if TYPE_CHECKING:
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.translation.loading import Loaded
     from napari_virtual_ihc.translation.translator import Translator
 
-_ALGORITHM = "jittered/1"
-STAIN = 0.15
-"""Share by which one stain is made stronger and the other weaker."""
+_ALGORITHM = "jittered/2"
+STAIN = 0.05
+"""Share by which all stains are made stronger or weaker, as by a thicker or thinner section."""
 
 
 @dataclass(frozen=True)
@@ -33,35 +32,43 @@ class Jitter:
 
     Attributes
     ----------
-    name
-        In words.
     axes
         Axes of the picture that are mirrored.
     moved
         Pixels by which it is moved down and right against the network's lattice.
-    amounts
-        Factors of hematoxylin, eosin and what neither explains.
+    amount
+        Factor of all optical densities; not undone.
     """
 
-    name: str
     axes: tuple[int, ...] = ()
     moved: int = 0
-    amounts: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    amount: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Return it in words."""
+        words = [f"{_SIDES[axis]} swapped" for axis in self.axes]
+        words += [f"moved by {self.moved} px"] if self.moved else []
+        words += [f"stained × {self.amount:g}"] if self.amount != 1 else []
+        return ", ".join(words) or "as it is"
 
     def there(self, pixels: Pixels) -> Pixels:
         """Return what the model sees of H&E, (h, w, 3)."""
         seen = np.flip(pixels, self.axes)
-        if self.amounts != (1.0, 1.0, 1.0):
-            seen = compose(unmix(seen, H_E) * np.array(self.amounts, np.float32), H_E)
-        return np.ascontiguousarray(seen)
+        return np.ascontiguousarray(
+            seen if self.amount == 1 else from_od(to_od(seen) * np.float32(self.amount))
+        )
 
     def back(self, pixels: Pixels) -> Pixels:
-        """Return what it gave in the place where it belongs; stains stay as they are."""
+        """Return what it gave in the place where it belongs."""
         return np.flip(pixels, self.axes)
 
 
+_SIDES = ("top and bottom", "left and right")
+
+
 def jitters(stride: int, *, mirrored: bool = True, moved: bool = True) -> tuple[Jitter, ...]:
-    """Return the changes that are tried.
+    """Return the changes that are tried, several at once so that few questions are enough.
 
     Parameters
     ----------
@@ -70,17 +77,9 @@ def jitters(stride: int, *, mirrored: bool = True, moved: bool = True) -> tuple[
     mirrored, moved
         Whether these changes are among them.
     """
-    more, less, half = 1 + STAIN, 1 - STAIN, max(stride // 2, 1)
-    sides = (
-        Jitter("left and right swapped", axes=(1,)),
-        Jitter("top and bottom swapped", axes=(0,)),
-    )
-    phase = (Jitter(f"moved by {half} px", moved=half),)
-    stains = (
-        Jitter(f"hematoxylin × {more:g}, eosin × {less:g}", amounts=(more, less, 1.0)),
-        Jitter(f"hematoxylin × {less:g}, eosin × {more:g}", amounts=(less, more, 1.0)),
-    )
-    return (*(sides if mirrored else ()), *(phase if moved else ()), *stains)
+    half = max(stride // 2, 1) if moved else 0
+    along, down = ((1,), (0,)) if mirrored else ((), ())
+    return Jitter(along, half, 1 + STAIN), Jitter(down, 0, 1 - STAIN)
 
 
 class Jittered:
@@ -108,7 +107,7 @@ class Jittered:
     def key(self) -> str:
         """Hash of everything the bytes depend on."""
         jitter = self._jitter
-        change = [list(jitter.axes), jitter.moved, list(jitter.amounts)]
+        change = [list(jitter.axes), jitter.moved, jitter.amount]
         return hash_of(_ALGORITHM, self._translator.key, change)
 
     @property
@@ -142,22 +141,19 @@ class Jittered:
         found = translator.statistics
         if loaded.core is None or (found is not None and not found.windows):
             return translator.compute(loaded, cancelled)
-        if self._jitter.moved:
-            image = self._moved(loaded.core, cancelled)
-        else:
-            seen = self._jitter.there(loaded.pixels)
-            image = self._jitter.back(translator.forwards.run(seen, loaded.core, cancelled))
+        image = self._asked(loaded.core, loaded.pixels, cancelled)
         return dict(loaded.done) | dict(translator.loader.finish(loaded, image))
 
-    def _moved(self, core: Window, cancelled: Callable[[], bool]) -> Pixels:
-        """Return a core's pixels, cut from a wider forward that lies otherwise on the lattice."""
-        translator, by = self._translator, self._jitter.moved
-        plan, mpp = translator.plan, translator.grid.mpp
-        wider = Window(core.y - by, core.x - by, core.h + plan.step, core.w + plan.step)
-        read = wider.grown(plan.margin)
-        pixels = translator.slide.region(read.y * mpp, read.x * mpp, read.h, read.w, mpp).pixels
-        image = translator.forwards.run(pixels, wider, cancelled)
-        return np.ascontiguousarray(image[by : by + core.h, by : by + core.w])
+    def _asked(self, core: Window, pixels: Pixels, cancelled: Callable[[], bool]) -> Pixels:
+        """Return a core's pixels; where it is moved, cut from a forward that is a stride wider."""
+        translator, by, wider = self._translator, self._jitter.moved, core
+        if by:
+            stride, mpp = translator.facts.stride, translator.grid.mpp
+            wider = Window(core.y - by, core.x - by, core.h + stride, core.w + stride)
+            read = wider.grown(translator.plan.margin)
+            pixels = translator.slide.region(read.y * mpp, read.x * mpp, *read[2:], mpp).pixels
+        image = translator.forwards.run(self._jitter.there(pixels), wider, cancelled)
+        return np.ascontiguousarray(self._jitter.back(image)[core.inside(wider)])
 
 
 def under_jitter(translator: Translator) -> list[Translator | Jittered]:

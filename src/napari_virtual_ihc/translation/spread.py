@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_virtual_ihc.errors import Cancelled
 from napari_virtual_ihc.files import hash_of
-from napari_virtual_ihc.stains.dab import DEFAULT_DAB, dab_density
+from napari_virtual_ihc.stains.optical_density import to_od
 from napari_virtual_ihc.tiles.heat import HeatScale, coloured
 from napari_virtual_ihc.tiles.producer import TileFailure
 from napari_virtual_ihc.translation.answers import Answers, on_one_grid
@@ -25,14 +25,20 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.translation.answers import Made
     from napari_virtual_ihc.translation.translator import Translator
 
-_ALGORITHM = "spread/1"
-_HIGH = 0.2
+_ALGORITHM = "spread/2"
+CELL_PX = 32
+"""Side of a value's place, px of the answers' grid, of which tiles are multiples."""
+_HIGH = 0.5
+_FLAT = 0.02
 
 
 def spread_scale(title: str) -> HeatScale:
-    """Return what the colours of a spread mean: 0 to 0.2 of DAB optical density."""
-    formula = f"standard deviation, pixel by pixel; {DEFAULT_DAB.name}"
-    return HeatScale("spread", title, "DAB OD", 0.0, _HIGH, "viridis", formula)
+    """Return what the colours of a spread mean: 0 to 0.5 of the contrast."""
+    formula = (
+        f"√(σ² / (σ² + τ² + {_FLAT}²)) per {CELL_PX} px: σ² the variance of OD among the answers, "
+        "τ² that of their mean from pixel to pixel, red, green and blue summed"
+    )
+    return HeatScale("spread", title, "of the contrast", 0.0, _HIGH, "viridis", formula)
 
 
 def over_seeds(translator: Translator, count: int) -> list[Translator]:
@@ -70,10 +76,10 @@ def disagreement(producers: Mapping[str, TileProducer], cache: TileCache) -> Spr
 
 
 class Spread:
-    """Standard deviation of DAB density among several producers; a `TileProducer`.
+    """How much of what several producers show they do not share; a `TileProducer`.
 
-    What a producer makes is kept in the cache under its own key, so that a tile on screen is not
-    made again.
+    See `discord`. What a producer makes is kept in the cache under its own key, so that a tile on
+    screen is not made again.
 
     Parameters
     ----------
@@ -146,12 +152,44 @@ class Spread:
             if isinstance(tile, TileFailure):
                 return tile
             known.append(tile)
-        values = deviation(known)
+        values = discord(known)
         return coloured(values, self.scale, np.isfinite(values))
 
 
-def deviation(tiles: Sequence[Pixels]) -> NDArray[np.float64]:
-    """Return the standard deviation of DAB OD among RGBA tiles, (h, w); nan where one is clear."""
-    tissue = np.logical_and.reduce([tile[..., 3] > 0 for tile in tiles])
-    density = np.stack([dab_density(tile[..., :3]) for tile in tiles])
-    return np.where(tissue, density.std(axis=0, ddof=1), np.nan)
+def discord(tiles: Sequence[Pixels]) -> NDArray[np.float64]:
+    """Return the share of the answers' contrast that they do not share, (h, w), 0 to 1.
+
+    In each cell of 32 px the variance of their OD is that among answers to one pixel, σ², and that
+    of their mean from pixel to pixel, τ²: √(σ² / (σ² + τ² + 0.02²)). It does not fall where a model
+    paints less, as an absolute spread does.
+
+    Parameters
+    ----------
+    tiles
+        Two or more, RGBA, (h, w, 4).
+
+    Returns
+    -------
+    One value per cell, in all its pixels; nan where an answer is clear.
+    """
+    known = np.logical_and.reduce([tile[..., 3] > 0 for tile in tiles])
+    od = np.stack([to_od(tile[..., :3]) for tile in tiles]).astype(np.float64)
+    mean = od.mean(axis=0)
+    layers = np.stack([np.ones(known.shape), od.var(axis=0, ddof=1).sum(axis=-1),
+                       (mean**2).sum(axis=-1), *np.moveaxis(mean, -1, 0)])  # fmt: skip
+    count, among, squares, *means = _cell_sums(layers * known)
+    size = np.maximum(count, 1)
+    level = sum((one / size) ** 2 for one in means)
+    apart, contrast = among / size, np.maximum(squares / size - level, 0)
+    share = np.sqrt(apart / (apart + contrast + _FLAT**2))
+    h, w = known.shape
+    return np.where(known, np.kron(share, np.ones((CELL_PX, CELL_PX)))[:h, :w], np.nan)
+
+
+def _cell_sums(layers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums over cells, (n, h, w) to (n, rows, columns); the last may be smaller."""
+    rows, columns = (range(0, side, CELL_PX) for side in layers.shape[1:])
+    sums: NDArray[np.float64] = np.add.reduceat(
+        np.add.reduceat(layers, rows, axis=1), columns, axis=2
+    )
+    return sums

@@ -13,10 +13,10 @@ OFF, JITTER, UNFAMILIAR = "off", "jitter", "unfamiliar input"
 SEEDS = {f"spread over {count} seeds": count for count in (3, 5, 10)}
 _AGAINST = "against "
 TIP = (
-    "Can these pixels be trusted? A map of, in DAB OD: jitter, how far the answer wavers when the "
-    "H&E is mirrored, moved or stained 15 % otherwise; spread, how far seeds of a diffusion lie "
-    "apart; against, how far another model disagrees. Unfamiliar input: how far the H&E is from "
-    "the colours the model learned from. Each takes as many times as long as it asks a model"
+    "Can these pixels be trusted? A map of how much of what is painted several answers do not "
+    "share: jitter, when the H&E is mirrored, moved and stained 5 % otherwise; spread, over seeds "
+    "of a diffusion; against, with another model. Unfamiliar input: how far the H&E is from what "
+    "the model learned from. Each takes as many times as long as it asks a model"
 )
 
 
