@@ -14,6 +14,7 @@ from PIL import Image
 from napari_virtual_ihc.cli.app import run
 from napari_virtual_ihc.slides.phantom import Phantom
 from napari_virtual_ihc.slides.phantom.windows import tumour_blocks
+from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def test_what_is_comparable_agrees(
     everywhere = told(capsys, files, tmp_path / "all", "--no-gate", "--cells", "none")
     assert 0.4 < found["comparable_share"] < 0.75
     assert (everywhere["gated"], everywhere["comparable_share"]) == (False, None)
-    assert everywhere["provenance"]["comparable_by"] is None
+    assert everywhere["provenance"]["comparable_by"] == "virtual and real IHC"
     assert "comparable or not" in (tmp_path / "all" / "report.html").read_text("utf-8")
     gated, whole = (statistics(one, "dab_area", 50.0) for one in (found, everywhere))
     assert gated["icc"]["value"] > whole["icc"]["value"] + 0.1
@@ -138,6 +139,55 @@ def test_what_cannot_be_compared_is_said(
     names = [str(path) for path in files]
     assert run(["compare", *names, "--out", str(tmp_path / "o"), *SCALE, *more]) == 1
     assert words in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_what_a_model_made_is_not_real(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = _exported(files[0], tmp_path / "virtual.ome.zarr")
+    words = [str(made), str(files[1]), "--region", "0,0,100,100", "--cells", "none"]
+    scale = ("--mpp-real", "0.5", "--json", "--out", str(tmp_path / "o"))
+    assert run(["compare", words[1], words[0], *words[2:], *scale]) == 2
+    assert "virtual.ome.zarr is a virtual IHC, made by model m" in capsys.readouterr().err
+    assert run(["compare", *words, *scale]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["provenance"]["virtual"]["model"]["name"] == "m"
+    assert (told["provenance"]["marker"], told["provenance"]["notes"]) == ("ER", [])
+    assert run(["compare", *words, *scale]) == 1
+    assert "is not empty; give another folder" in capsys.readouterr().err
+
+
+def _exported(picture: Path, out: Path) -> Path:
+    """Write a picture as an export of a model."""
+    pixels = np.asarray(Image.open(picture))
+    facts = {"virtual": True, "model": {"name": "m", "marker": "ER", "weights": "f" * 64}}
+    pyramid = OmeZarrPyramid.create(
+        out, height=SIDE, width=SIDE, mpp=0.5, tile=SIDE, attributes=facts
+    )
+    pyramid.write_tile(0, 0, pixels)
+    pyramid.build_levels()
+    return out
+
+
+def test_what_stops_it_and_what_is_missing_is_said(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    words = ["compare", *map(str, files), "--out", str(tmp_path / "o")]
+    assert run([*words, "--mpp-virtual", "0.5"]) == 2
+    assert "real.png does not state its scale; give --mpp-real" in capsys.readouterr().err
+    assert run([*words, *SCALE, "--mpp-real", "900"]) == 2
+    assert "--mpp-real is µm/px" in capsys.readouterr().err
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_virtual_ihc.comparison.pairing.score_pair", stop)
+    assert run([*words, *SCALE]) == 1
+    told = capsys.readouterr().err
+    assert "the same command begins anew" in told
+    assert "does not say which model made it" in told
     assert not (tmp_path / "o").exists()
 
 

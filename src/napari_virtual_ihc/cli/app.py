@@ -60,8 +60,8 @@ def run(arguments: list[str]) -> int:
     except _WRONG_WORDS as error:
         cast("typer.BadParameter", error).show()
         return WRONG_USE
-    except (KeyboardInterrupt, typer.Abort, Cancelled):
-        return _stopped()
+    except (KeyboardInterrupt, typer.Abort, Cancelled) as error:
+        return _stopped(str(error))
     except (VirtualIhcError, OSError) as error:
         if debug:
             traceback.print_exc()
@@ -69,8 +69,8 @@ def run(arguments: list[str]) -> int:
         return WRONG_USE if isinstance(error, UsageError) else FAILED
 
 
-def _stopped() -> int:
-    print("Stopped; run the same command again to go on.", file=sys.stderr)
+def _stopped(words: str = "") -> int:
+    print(words or "Stopped; run the same command again to go on.", file=sys.stderr)
     return FAILED
 
 

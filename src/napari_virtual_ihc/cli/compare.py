@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp
+from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp, say
+from napari_virtual_ihc.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari_virtual_ihc.comparison.compared import Compared
     from napari_virtual_ihc.comparison.pairing import PairTally
     from napari_virtual_ihc.comparison.region_picture import RegionPicture
@@ -17,16 +21,24 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.squares import Box
     from napari_virtual_ihc.slides.slide import Slide
 
-    Sized = tuple[Path, float | None]
+
+class _File(NamedTuple):
+    """A slide's path, the scale given, and the option that gives it."""
+
+    path: Path
+    mpp: float | None
+    option: str
 
 
 def compare(
     virtual: Annotated[Path, typer.Argument(help="Virtual IHC.")],
-    real: Annotated[Path, typer.Argument(help="Real IHC.")],
-    out: Annotated[Path, typer.Option(help="Folder for CSV, JSON, pictures and the report.")],
+    real: Annotated[Path, typer.Argument(help="Real IHC; one that a model made is refused.")],
+    out: Annotated[
+        Path, typer.Option(help="New folder for CSV, JSON, pictures and the report.")
+    ],
     registration: Annotated[
         Path | None,
-        typer.Option(help="Folder written by register; without it, slides are aligned."),
+        typer.Option(help="Folder written by register; without it, both are taken as aligned."),
     ] = None,
     he: Annotated[
         Path | None,
@@ -39,42 +51,76 @@ def compare(
     ] = "published",
     gate: Annotated[bool, typer.Option(help="Only comparable tissue.")] = True,
     marker: Annotated[
-        str, typer.Option(help="What the IHC shows: for HER2, auto looks at membranes.")
+        str,
+        typer.Option(help="What the IHC shows, where the virtual one's file does not say: for "
+                     "HER2, auto looks at membranes."),
     ] = "",
     mpp_virtual: Annotated[float | None, typer.Option(help="µm/px of the virtual slide.")] = None,
     mpp_real: Annotated[float | None, typer.Option(help="µm/px of the real slide.")] = None,
     mpp_he: Annotated[float | None, typer.Option(help="µm/px of the H&E.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> int:
+) -> int:  # fmt: skip
     """Score both alike, square by square, and write how far they agree. Research use only."""
     from napari_virtual_ihc.comparison.agreement import agreements
     from napari_virtual_ihc.comparison.asking import scale_for, scorer_for
     from napari_virtual_ihc.comparison.report import facts
     from napari_virtual_ihc.comparison.report_files import write_report
+    from napari_virtual_ihc.comparison.report_folder import require_new
 
-    for mpp in (mpp_virtual, mpp_real, mpp_he):
-        require_mpp(mpp)
     box = _box(region)
-    slides = _opened(
-        (virtual, mpp_virtual), (real, mpp_real), registration, None if he is None else (he, mpp_he)
-    )
-    scale = scale_for(slides.virtual, slides.real)
-    scorer = scorer_for(cells, vectors, scale, slides.scanned, marker)
-    tally = _scored(slides, scorer, scale, box, gate)
-    found = agreements(tally)
-    told = facts(tally, found, slides.about(scale, box, gated=gate))
-    write_report(out, told, found, _picture(slides, box))
+    require_new(out)
+    files = _File(virtual, mpp_virtual, "--mpp-virtual"), _File(real, mpp_real, "--mpp-real")
+    judge = None if he is None else _File(he, mpp_he, "--mpp-he")
+    with _begun_anew():
+        slides = _compared(*files, judge, registration, marker)
+        scale = scale_for(slides.virtual, slides.real)
+        scorer = scorer_for(cells, vectors, scale, slides.scanned, slides.marker)
+        tally = _scored(slides, scorer, scale, box, gate)
+        found = agreements(tally)
+        told = facts(tally, found, slides.about(scale, box))
+        write_report(out, told, found, _picture(slides, box))
     emit(told if as_json else _shown(told), as_json)
     return 0
 
 
-def _opened(virtual: Sized, real: Sized, registration: Path | None, he: Sized | None) -> Compared:
+@contextmanager
+def _begun_anew() -> Iterator[None]:
+    """Say of work that is stopped that nothing of it is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Cancelled("Stopped; nothing is kept: the same command begins anew.") from stop
+
+
+def _compared(
+    virtual: _File, real: _File, he: _File | None, registration: Path | None, marker: str
+) -> Compared:
+    from napari_virtual_ihc.comparison.about import marker_of, notes_of, require_real
     from napari_virtual_ihc.comparison.compared import Compared
+    from napari_virtual_ihc.slides.stated import stated
+
+    for one in filter(None, (real, he)):
+        require_real(one.path.name, stated(one.path))
+    scanned, made = _opened(real), stated(virtual.path)
+    judge = None if he is None else _opened(he)
+    slides = Compared(
+        _opened(virtual), _registered(scanned, registration), scanned, judge, made,
+        marker or marker_of(made),
+    )  # fmt: skip
+    for note in notes_of(made, None if judge is None else judge.fingerprint):
+        say(note)
+    return slides
+
+
+def _opened(file: _File) -> Slide:
+    """Open a slide whose scale is known."""
     from napari_virtual_ihc.slides.open import open_slide
 
-    scanned = open_slide(*real)
-    laid = _registered(scanned, registration)
-    return Compared(open_slide(*virtual), laid, scanned, None if he is None else open_slide(*he))
+    require_mpp(file.mpp, file.option)
+    slide = open_slide(file.path, file.mpp)
+    if slide.mpp is None:
+        raise UsageError(f"{slide.name} does not state its scale; give {file.option}, its µm/px.")
+    return slide
 
 
 def _scored(slides: Compared, scorer: Scorer, mpp: float, box: Box | None, gate: bool) -> PairTally:
@@ -87,10 +133,12 @@ def _scored(slides: Compared, scorer: Scorer, mpp: float, box: Box | None, gate:
 
 
 def _picture(slides: Compared, box: Box | None) -> RegionPicture:
+    from napari_virtual_ihc.comparison.about import banner_of
     from napari_virtual_ihc.comparison.region_picture import region_picture
 
+    banner = banner_of(slides.stated, slides.marker)
     with progress("Picture") as bar:
-        return region_picture(slides.virtual, slides.real, slides.pair, box, "VIRTUAL IHC", bar)
+        return region_picture(slides.virtual, slides.real, slides.pair, box, banner, bar)
 
 
 def _registered(real: Slide, folder: Path | None) -> Slide:

@@ -44,8 +44,8 @@ def emit(result: Mapping[str, Any], as_json: bool) -> None:
             print(f"{'':<{width}}  {line}")
 
 
-def require_mpp(mpp: float | None) -> None:
-    """Refuse a scale in µm/px that no picture has.
+def require_mpp(mpp: float | None, option: str = "--mpp") -> None:
+    """Refuse a scale in µm/px, given by ``option``, that no picture has.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def require_mpp(mpp: float | None) -> None:
     from napari_virtual_ihc.models.card import LEAST_MPP, MOST_MPP
 
     if mpp is not None and not LEAST_MPP < mpp < MOST_MPP:
-        raise UsageError(f"--mpp is µm/px, between {LEAST_MPP:g} and {MOST_MPP:g}, not {mpp:g}.")
+        raise UsageError(f"{option} is µm/px, between {LEAST_MPP:g} and {MOST_MPP:g}, not {mpp:g}.")
 
 
 def region_box(text: str) -> tuple[float, float, float, float] | None:

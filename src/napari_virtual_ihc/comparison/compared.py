@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_virtual_ihc.comparison.about import made_from
 from napari_virtual_ihc.comparison.gate import SlidePair, layout_for
 from napari_virtual_ihc.comparison.pairing import require_aligned
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_virtual_ihc.comparison.squares import Box
     from napari_virtual_ihc.slides.slide import Slide
 
@@ -25,6 +28,10 @@ class Compared:
         The real IHC as it was scanned.
     he
         The H&E, by which it is judged what is comparable; by the virtual IHC where None.
+    stated
+        What the virtual slide's file states of itself, see `slides.stated.stated`.
+    marker
+        What the IHC shows, where that was said.
 
     Raises
     ------
@@ -38,6 +45,8 @@ class Compared:
     real: Slide
     scanned: Slide
     he: Slide | None = None
+    stated: Mapping[str, Any] = field(default_factory=dict)
+    marker: str = ""
 
     def __post_init__(self) -> None:
         """Refuse slides that cannot lie on each other."""
@@ -55,7 +64,7 @@ class Compared:
             return SlidePair(self.virtual, self.real, "ihc", layout_for(self.virtual, self.real))
         return SlidePair(self.he, self.real, "he", layout_for(self.he, self.real))
 
-    def about(self, mpp: float, box: Box | None, *, gated: bool) -> dict[str, Any]:
+    def about(self, mpp: float, box: Box | None) -> dict[str, Any]:
         """Return the provenance of a comparison, JSON values without a file's name.
 
         Parameters
@@ -64,15 +73,10 @@ class Compared:
             Scale at which slides were scored, µm/px.
         box
             Region in µm.
-        gated
-            Whether comparable tissue alone was measured.
         """
-        judges = "virtual and real IHC" if self.he is None else "H&E and real IHC"
-        return {
-            "virtual": self.virtual.fingerprint,
-            "real": self.scanned.fingerprint,
+        he = None if self.he is None else self.he.fingerprint
+        virtual = {"fingerprint": self.virtual.fingerprint} | dict(self.stated)
+        return made_from(virtual, self.scanned.fingerprint, self.real, he, self.marker) | {
             "um_per_px": mpp,
-            "comparable_by": judges if gated else None,
-            "registered": self.pair.registration is not None,
             "region_um": None if box is None else list(box),
         }

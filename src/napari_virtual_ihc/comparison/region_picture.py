@@ -103,11 +103,16 @@ def region_picture(
     tell(parts, parts)
     panels = (
         burn_mark(first, banner, STRIP_RGB),
-        burn_mark(second, "real IHC", PLAIN_RGB),
+        burn_mark(second, real_words(pair), PLAIN_RGB),
         burn_mark(_painted(verdicts), "comparability", PLAIN_RGB),
     )
     shares = Comparability(verdicts, np.empty(0)).shares()
     return RegionPicture(panels, words, shares)
+
+
+def real_words(pair: SlidePair) -> str:
+    """Return what the real panel says of itself."""
+    return "real IHC, taken as aligned" if pair.registration is None else "real IHC, registered"
 
 
 def _percent(share: float) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.region_picture import RegionPicture
     from napari_virtual_ihc.measures.bootstrap import Estimate
 
-COMPARISON_SCHEMA = "virtual-ihc/comparison/1"
+COMPARISON_SCHEMA = "virtual-ihc/comparison/2"
 _UM2_PER_MM2 = 1e6
 _SHOWN = ("pearson", "spearman", "icc", "bias", "lower", "upper", "kappa", "dice")
 _STYLE = (

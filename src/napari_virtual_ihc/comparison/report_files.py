@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from napari_virtual_ihc.comparison.drawing import png, svg
 from napari_virtual_ihc.comparison.pdf import pdf
 from napari_virtual_ihc.comparison.report import html
+from napari_virtual_ihc.comparison.report_folder import whole, write_flushed
 from napari_virtual_ihc.comparison.report_page import page, plotted, share_words
 from napari_virtual_ihc.comparison.table import agreement_csv, squares_csv
-from napari_virtual_ihc.files import atomic_write_bytes, to_json
+from napari_virtual_ihc.files import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ def write_report(
 ) -> tuple[str, ...]:
     """Write numbers, plots, pictures and the report; return the names of the files.
 
+    The folder is there when all of them are.
+
     Parameters
     ----------
     told, found
@@ -42,6 +45,8 @@ def write_report(
 
     Raises
     ------
+    ExportError
+        If the folder holds something or cannot be made.
     OSError
         If a file cannot be written.
     """
@@ -57,6 +62,7 @@ def write_report(
     if picture is not None:
         files["region.png"] = png(picture.whole())
     files |= more or {}
-    for name, content in files.items():
-        atomic_write_bytes(folder / name, content)
+    with whole(folder) as draft:
+        for name, content in files.items():
+            write_flushed(draft / name, content)
     return tuple(files)

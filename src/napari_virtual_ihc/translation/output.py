@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import tifffile
 
@@ -12,6 +10,7 @@ from napari_virtual_ihc.errors import ExportError
 from napari_virtual_ihc.slides.faults import FOREIGN_ERRORS, reason
 from napari_virtual_ihc.slides.open import open_slide
 from napari_virtual_ihc.slides.pyramid_store import OmeZarrPyramid
+from napari_virtual_ihc.slides.stated import described
 from napari_virtual_ihc.tiles.grid import TileGrid
 from napari_virtual_ihc.translation.plan import wanted_tiles
 from napari_virtual_ihc.translation.record import Record
@@ -98,11 +97,4 @@ def tiff_provenance(path: Path) -> dict[str, Any]:
             text = tiff.ome_metadata or ""
     except (OSError, tifffile.TiffFileError, ValueError) as error:
         raise ExportError(f"{path.name} cannot be read: {error}.") from error
-    if not text:
-        return {}
-    try:
-        found = ElementTree.fromstring(text).find(".//{*}Description")
-        content = json.loads(found.text or "") if found is not None else {}
-    except (ElementTree.ParseError, json.JSONDecodeError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return described(text)

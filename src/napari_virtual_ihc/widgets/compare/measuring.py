@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_virtual_ihc.comparison.about import made_from
 from napari_virtual_ihc.comparison.agreement import SQUARES_UM, agreements
 from napari_virtual_ihc.comparison.asking import scale_for, scorer_for
 from napari_virtual_ihc.comparison.disagreement import disagreements
@@ -161,13 +162,11 @@ class Measurer:
 
     def _about(self, region: Region, scoring: Scoring) -> dict[str, Any]:
         aligned, box = self.sides.aligned, region.box
-        return {
-            "virtual": self._side.info.provenance,
-            "he": self.sides.he.fingerprint,
-            "real": aligned.registration.moving.fingerprint,
-            "registered": self.sides.real.fingerprint,
-            "registration_stage": aligned.registration.stage,
-            "comparable_by": "H&E and real IHC",
+        info, real = self._side.info, aligned.registration.moving.fingerprint
+        made = made_from(
+            info.provenance, real, self.sides.real, self.sides.he.fingerprint, info.marker
+        )
+        return made | {
             "um_per_px": scoring.mpp,
             "region_um": None if box is None else [round(side, 2) for side in box],
             "outline_um": None if region.outline is None else region.outline.round(2).tolist(),
