@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,6 +92,7 @@ def test_saved_pairs_are_in_force_again_in_a_new_window(
     assert brought(found, Landmarks()) == "Its 5 pairs are in force again."
 
 
+@pytest.mark.slow
 def test_pairs_that_only_measure_are_kept_too(window: Viewer, tmp_path: Path) -> None:
     align = with_two_slides(window)
     mark(align, 4)
@@ -102,7 +104,13 @@ def test_pairs_that_only_measure_are_kept_too(window: Viewer, tmp_path: Path) ->
     assert align.view.notice.text().startswith("Its 4 pairs are in the table again, only to")
     assert "Undo" not in align.view.notice.text()
     assert align.state.way == "measure"
-    assert align.session.aligned.registration.source == "given"
+    found = align.session.aligned.registration
+    assert found.source == "given"
+    align.placing.begin(replace(found, placement=None), *align.placing.pair)
+    assert (align.state.marked, align.state.way) == ((4, 4), "measure")
+    align.landmarks.set_way("affine")
+    align.placing.begin(replace(found, placement=None), *align.placing.pair)
+    assert (align.state.marked, align.state.way) == ((4, 4), "correct")
 
 
 @pytest.fixture

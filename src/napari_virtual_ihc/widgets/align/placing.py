@@ -120,7 +120,10 @@ class Placing(QObject):
     def begin(
         self, base: Registration, fixed: SlideEntry, moving: SlideEntry, way: Way = "correct"
     ) -> None:
-        """Start from a map, with the pairs it was kept with; else those marked before stay."""
+        """Start from a map, with the pairs it was kept with; else those marked before stay.
+
+        Pairs that only measure go on doing that; others do with the new map what ``way`` says.
+        """
         self.turn_to((fixed, moving))
         placement, history = base.placement or Placement(base, way=way), self._history
         if history is None:
@@ -128,7 +131,9 @@ class Placing(QObject):
         elif placement.marked.count:
             history.do(placement)
         else:
-            history.do(replace(placement, marked=history.now.marked))
+            now = history.now
+            kept = now.way if now.way == "measure" else way
+            history.do(replace(placement, marked=now.marked, way=kept))
         self._judge = Judge(fixed.slide, moving.slide)
         self._changed(0)
 
