@@ -101,6 +101,25 @@ def test_the_he_can_judge_what_is_comparable(
     assert found["comparable_share"] > 0.8
 
 
+def test_people_get_numbers_with_units(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", *map(str, files), "--out", str(tmp_path), *SCALE, "--no-gate"]
+    assert run([*words, "--cells", "none", "--region", "0,0,150,150"]) == 0
+    lines = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "comparable or not" in lines["measured"]
+    assert lines["dab area"].endswith("(%)")
+
+
+def test_the_he_needs_a_scale_of_its_own(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    he = str(files[0].parent / "he.png")
+    words = ["compare", *map(str, files), "--out", str(tmp_path / "o"), *SCALE, "--he", he]
+    assert run(words) == 1
+    assert "he.png does not state its scale" in capsys.readouterr().err
+
+
 def _check_files(out: Path, found: dict) -> None:
     assert json.loads((out / "comparison.json").read_text("utf-8")) == found
     lines = (out / "agreement.csv").read_text("utf-8").splitlines()

@@ -153,9 +153,11 @@ def _registered(real: Slide, folder: Path | None) -> Slide:
 def _shown(told: dict[str, Any]) -> dict[str, Any]:
     """Return for people the region, and how much of its tissue that is."""
     from napari_virtual_ihc.comparison.report_page import share_words
+    from napari_virtual_ihc.comparison.tally import MEASURES
 
+    units = {measure.name: measure.unit for measure in MEASURES}
     values = {
-        name: f"virtual {both['virtual']:.4g}, real {both['real']:.4g}"
+        name: f"virtual {both['virtual']:.4g}, real {both['real']:.4g} ({units[name]})"
         for name, both in told["region"].items()
         if both["virtual"] is not None and both["real"] is not None
     }
