@@ -185,7 +185,10 @@ def _pair_words(placement: Placement) -> str:
         "correct": "correct the map", "affine": "alone give an affine map",
         "elastic": "alone give an affine map and meet every pair",
     }[placement.way]  # fmt: skip
-    return f"{placement.marked.count} marked pairs {what}."
+    count = placement.marked.count
+    if count == 1:
+        return "1 marked pair corrects the map."
+    return f"{count} marked pairs {what}."
 
 
 def _centre(section: Section) -> Points:

@@ -16,7 +16,7 @@ from napari_virtual_ihc.widgets.align.finding import load_onto, register_onto, s
 from napari_virtual_ihc.widgets.align.hand_control import HandControl
 from napari_virtual_ihc.widgets.align.landmark_control import LandmarkControl
 from napari_virtual_ihc.widgets.align.landmark_model import brought
-from napari_virtual_ihc.widgets.align.model import BY_PEOPLE, AlignState, result_lines
+from napari_virtual_ihc.widgets.align.model import BY_PEOPLE, AlignState, agreement, caution
 from napari_virtual_ihc.widgets.align.page import AlignPage
 from napari_virtual_ihc.widgets.align.placing import Laid, Placing
 from napari_virtual_ihc.widgets.align.stage_model import at_stage, shown_row, stage_rows
@@ -88,7 +88,7 @@ class AlignController(QObject):
 
     def save(self, folder: Path) -> None:
         """Write the present registration, and the pairs, into a folder."""
-        if self.laid is None:
+        if self.laid is None or self.placing.pending:
             return
         try:
             save_laid(self.laid, folder)
@@ -164,7 +164,7 @@ class AlignController(QObject):
             self.state.notice = brought(found, before)
 
     def _on_failed(self, sentence: str) -> None:
-        self.state.error = sentence
+        self.state.laying, self.state.error = self.placing.pending, sentence
 
     def _on_marking(self, on: bool) -> None:
         if on:
@@ -178,6 +178,7 @@ class AlignController(QObject):
         now = self.placing.now
         with self.state.events.paused():
             self.state.can_undo, self.state.can_redo = self.placing.can_undo, self.placing.can_redo
+            self.state.laying = self.placing.pending
         if now is not None:
             self.warped.hold(now.pose)
 
@@ -185,10 +186,11 @@ class AlignController(QObject):
         self.laid = laid
         with self.state.events.paused():
             self.state.registered, self.state.error = True, laid.objection
-            self.state.result = result_lines(laid.registration)
+            self.state.laying = self.placing.pending
+            self.state.result = agreement(laid.registration)
             self.state.stages = stage_rows(laid.registration)
             self.state.stage = shown_row(self.state.stages)
-            self.state.caution = " ".join(laid.registration.notes)
+            self.state.caution = caution(laid.registration)
             self.state.errors, self.state.medians = laid.errors, tuple(laid.medians.items())
         if self.placing.pair is not None:
             self.warped.show(laid, *self.placing.pair)
@@ -208,7 +210,8 @@ class AlignController(QObject):
         self.warped.forget()
         self.landmarks.set_marking(False)
         with self.state.events.paused():
-            self.state.registered, self.state.result, self.state.caution = False, (), ""
+            self.state.registered, self.state.result, self.state.caution = False, "", ""
+            self.state.laying = False
             self.state.stages, self.state.stage, self.state.error = (), -1, ""
 
     def _on_save_requested(self) -> None:

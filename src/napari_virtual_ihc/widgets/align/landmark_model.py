@@ -21,6 +21,7 @@ WAYS: dict[Way, str] = {
     "elastic": "alone: affine and local",
     "measure": "only measure",
 }
+COMPUTING = "Computing the error of each pair…"
 _FEWEST_FOR_WORST = 4
 _CLEARLY = 0.8
 _DOUBT = " The map before them misses them by {:.0f} µm only; they may be less exact than it."
@@ -39,6 +40,8 @@ def row_words(state: AlignState, number: int) -> tuple[str, str]:
     """Return the cells of pair ``number`` (from 0): its number, and its error in µm."""
     if number >= min(state.marked):
         return str(number + 1), "begun"
+    if state.laying:
+        return str(number + 1), "…"
     known = number < len(state.errors) and math.isfinite(state.errors[number])
     return str(number + 1), f"{state.errors[number]:.0f}" if known else "–"
 
@@ -78,6 +81,8 @@ def summary(state: AlignState) -> str:
         return ""
     if count < LEAST[state.way]:
         return "One more pair, and the map follows."
+    if state.laying:
+        return COMPUTING
     if not math.isfinite(median):
         return "With one more pair the error of each can be told."
     told = "Median error" if state.way == "measure" else "Median error of a pair left out"
@@ -85,7 +90,7 @@ def summary(state: AlignState) -> str:
     worst_pair = worst(state.errors)
     tail = "" if worst_pair is None else f"; pair {worst_pair + 1} fits worst"
     doubt = _DOUBT.format(without) if _spoil(state, median, without) else ""
-    return f"{told}: {median:.0f} µm ({count} pairs{tail}).{doubt}"
+    return f"{told}: {median:.0f} µm ({_pairs(count)}{tail}).{doubt}"
 
 
 def _spoil(state: AlignState, median: float, without: float) -> bool:

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 from napari_virtual_ihc.registration.placement import REST, Pose
+from napari_virtual_ihc.widgets.align.stage_model import shown_row
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.registration.landmark_fit import Way
-    from napari_virtual_ihc.registration.registration import Registration
+    from napari_virtual_ihc.registration.registration import Registration, StageResult
     from napari_virtual_ihc.widgets.align.stage_model import StageRow
 
 NO_PAIR = (
     "Open the H&E and a real IHC slide of the next section; then the one is laid onto the other."
 )
 BY_PEOPLE = "It can still be laid: by marked pairs, or by hand, below."
+LAYING = "Laying the slide anew…"
+RESAMPLING = "Resampling the real IHC…"
+BY_WHOM = {"hand": "Moving by hand", "landmarks": "The pairs"}
+_MUCH = 0.1
 NO_SCALE = "A slide states no µm/px: choose it above and type it, then it can be registered."
 
 
@@ -36,11 +41,13 @@ class AlignState:
     activity, done, total
         What is going on, and how far it is; empty where nothing is.
     result
-        What the last registration found, line by line.
+        What the last registration found beside its stages.
     stages, stage
         Its stages, and which of them is shown; −1 where there is none.
     registered
         Whether there is a registration to save.
+    laying, resampling
+        Whether a changed placement is not laid yet; whether what was laid is not on screen yet.
     caution, error, notice
         What may be wrong with the fit; what failed; what was done.
     can_undo, can_redo
@@ -69,10 +76,12 @@ class AlignState:
     activity: str = ""
     done: int = 0
     total: int = 0
-    result: tuple[str, ...] = ()
+    result: str = ""
     stages: tuple[StageRow, ...] = ()
     stage: int = -1
     registered: bool = False
+    laying: bool = False
+    resampling: bool = False
     caution: str = ""
     error: str = ""
     notice: str = ""
@@ -88,11 +97,33 @@ class AlignState:
     dragging: bool = False
 
 
-def result_lines(found: Registration) -> tuple[str, ...]:
-    """Return what a registration found, beside its stages: how much agrees."""
+def agreement(found: Registration) -> str:
+    """Return how much of the section agrees with a map, empty where that is not known."""
     if found.agreeing is None:
-        return ()
-    return (f"{100 * found.agreeing:.0f} % of the squares agree with the map.",)
+        return ""
+    return f"{100 * found.agreeing:.0f} % of the squares agree with the map."
+
+
+def result_words(state: AlignState) -> str:
+    """Return what is under the stages: how the map fits that is seen, and what is still to come."""
+    if state.laying:
+        return LAYING
+    seen = state.stage == shown_row(state.stages)
+    return " ".join(filter(None, (state.result if seen else "", RESAMPLING * state.resampling)))
+
+
+def caution(found: Registration) -> str:
+    """Return what may be wrong with a map: what registration notes, and what people made worse."""
+    return " ".join([*found.notes, *filter(None, map(_worse, found.stages[-1:]))])
+
+
+def _worse(stage: StageResult) -> str:
+    if stage.name not in BY_WHOM or stage.before is None or stage.after is None:
+        return ""
+    if stage.after > stage.before - _MUCH:
+        return ""
+    fall = f"from {stage.before:.2f} to {stage.after:.2f}"
+    return f"{BY_WHOM[stage.name]} made the likeness fall {fall}; look again, or undo."
 
 
 def progress_words(state: AlignState) -> str:

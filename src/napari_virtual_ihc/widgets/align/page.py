@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton, QVBoxLa
 
 from napari_virtual_ihc.widgets.align.hand_view import HandView
 from napari_virtual_ihc.widgets.align.landmark_view import LandmarkView
-from napari_virtual_ihc.widgets.align.model import NO_PAIR, AlignState, progress_words
+from napari_virtual_ihc.widgets.align.model import NO_PAIR, AlignState, progress_words, result_words
 from napari_virtual_ihc.widgets.align.stage_view import StageView
 from napari_virtual_ihc.widgets.fold import Fold
 from napari_virtual_ihc.widgets.keys import REDO, UNDO
@@ -71,7 +71,7 @@ class AlignPage(QWidget):
         busy, pair = bool(state.activity), state.moving >= 0
         self.start.setEnabled(pair and not busy)
         self.load.setEnabled(pair and not busy)
-        self.save.setEnabled(state.registered and not busy)
+        self.save.setEnabled(state.registered and not busy and not state.laying)
         self.undo.setEnabled(state.can_undo and not busy)
         self.redo.setEnabled(state.can_redo and not busy)
         self.stages.show_state(state)
@@ -83,7 +83,7 @@ class AlignPage(QWidget):
         self.activity.setText(progress_words(state))
         self.progress.setVisible(busy)
         show_message(self.hint, "" if pair else NO_PAIR)
-        show_message(self.result, "\n".join(state.result))
+        show_message(self.result, result_words(state))
         show_message(self.caution, state.caution)
         show_message(self.error, state.error)
         show_message(self.notice, state.notice)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Pair = tuple[SlideEntry, SlideEntry]
 
 _REST_MS = 200
+LEFT_OUT = "Until then the slide lies as it would without the pairs."
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Laid:
     medians
         Of these errors, for each way of using pairs; NaN where there is none.
     objection
-        Why the pairs are left out, where they contradict each other and nothing was laid before.
+        Why the pairs are left out of the map, where they contradict each other.
     """
 
     placement: Placement
@@ -74,6 +75,7 @@ class Placing(QObject):
     laid = Signal(object)
     """A :class:`Laid`, of the present placement or one just before it."""
     failed = Signal(str)
+    """Why the present placement cannot be laid; the last one that could be holds again."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -82,7 +84,8 @@ class Placing(QObject):
         self._histories: dict[Pair, History[Placement]] = {}
         self._judge: Judge | None = None
         self._work: Work[Laid] | None = None
-        self._again = self._any_laid = False
+        self._again = False
+        self._last: Placement | None = None
         self._timer = QTimer(self, singleShot=True, interval=_REST_MS)
         self._timer.timeout.connect(self._make)
 
@@ -105,12 +108,17 @@ class Placing(QObject):
         """Whether something undone can be taken back."""
         return self._history is not None and self._history.can_redo
 
+    @property
+    def pending(self) -> bool:
+        """Whether the map of the present placement is still to come."""
+        return self._work is not None or bool(self._timer.isActive())
+
     def turn_to(self, pair: Pair | None) -> None:
         """Go on with what was laid of these two slides, or with nothing."""
         if pair == self.pair:
             return
         self.close()
-        self.pair, self._any_laid = pair, False
+        self.pair, self._last = pair, None
         if pair is None or self.now is None:
             self.changed.emit()
         else:
@@ -165,7 +173,7 @@ class Placing(QObject):
         self.close()
         if self.pair is not None:
             self._histories.pop(self.pair, None)
-        self._any_laid = False
+        self._last = None
         self.changed.emit()
 
     def close(self) -> None:
@@ -187,20 +195,26 @@ class Placing(QObject):
         self._again = self._work is not None
         if self._again or self.now is None or self._judge is None:
             return
-        lay = _lay if self._any_laid else _lay_first
-        work = Work(partial(lay, self.now, self._judge), "lays a slide")
+        work = Work(partial(_lay, self.now, self._judge), "lays a slide")
         work.finished.connect(self._on_finished)
         work.failed.connect(self._on_failed)
         self._work = work.start()
 
     def _on_finished(self, laid: Laid) -> None:
         if self._end():
-            self._any_laid = True
+            self._last = laid.placement
             self.laid.emit(laid)
 
     def _on_failed(self, sentence: str) -> None:
         if self._end():
+            self._go_back()
             self.failed.emit(sentence)
+
+    def _go_back(self) -> None:
+        """Let the placement hold that is on screen."""
+        if self._history is not None and self._last is not None and not self.pending:
+            self._history.do(self._last, joins=True)
+            self.changed.emit()
 
     def _end(self) -> bool:
         """Note that the work is done, go on with what was asked meanwhile; whether it counts."""
@@ -214,18 +228,15 @@ class Placing(QObject):
 
 
 def _lay(placement: Placement, judge: Judge, _progress: object) -> Laid:
+    """Lay the slide in any case: pairs are mended where it is seen, so bad ones are left out."""
     from napari_virtual_ihc.registration.placement import medians, registration_of
     from napari_virtual_ihc.registration.warp import warp
 
-    found = registration_of(placement, judge)
-    errors = tuple(placement.errors())
-    return Laid(placement, found, warp(found, judge.moving), errors, medians(placement))
-
-
-def _lay_first(placement: Placement, judge: Judge, progress: object) -> Laid:
-    """Lay the slide in any case, since pairs can only be mended where it is seen."""
+    objection = ""
     try:
-        return _lay(placement, judge, progress)
+        found = registration_of(placement, judge)
     except RegistrationError as error:
-        without = _lay(replace(placement, way="measure"), judge, progress)
-        return replace(without, placement=placement, objection=str(error))
+        found = registration_of(replace(placement, way="measure"), judge)
+        objection = f"{error} {LEFT_OUT}"
+    errors, slide = tuple(placement.errors()), warp(found, judge.moving)
+    return Laid(placement, found, slide, errors, medians(placement), objection)

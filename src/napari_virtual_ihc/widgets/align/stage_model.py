@@ -68,7 +68,11 @@ def at_stage(laid: Laid, mapping: Mapping, moving: Slide) -> Laid:
 
 def _row(stage: StageResult) -> StageRow:
     name = _NAMES.get(stage.name, stage.name)
-    known = stage.before is not None and stage.after is not None
-    likeness = f"{stage.before:.2f} → {stage.after:.2f}" if known else ""
+    known = stage.before is not None or stage.after is not None
+    likeness = f"{_number(stage.before)} → {_number(stage.after)}" if known else ""
     verdict = ("" if stage.name in _NAMES else "taken") if stage.accepted else "refused"
     return StageRow(name, likeness, verdict, stage.why, stage.mapping)
+
+
+def _number(likeness: float | None) -> str:
+    return "–" if likeness is None else f"{likeness:.2f}"

@@ -54,13 +54,15 @@ class StageView(QWidget):
         """Show the stages, and which of them is on the canvas."""
         rows = state.stages
         self.table.setVisible(bool(rows))
+        self.table.setEnabled(not state.laying)
         self.table.setRowCount(len(rows))
         for place, row in enumerate(rows):
             for column, words in enumerate((row.name, row.likeness, row.verdict)):
                 self._cell(place, column, able=row.mapping is not None).setText(words)
         self.table.setFixedHeight(self._height())
         self.table.selectRow(state.stage)
-        show_message(self.why, rows[state.stage].why if 0 <= state.stage < len(rows) else "")
+        shown = 0 <= state.stage < len(rows) and not state.laying
+        show_message(self.why, rows[state.stage].why if shown else "")
         show_message(self.earlier, EARLIER if state.stage != shown_row(rows) else "")
 
     def _height(self) -> int:
