@@ -29,7 +29,8 @@ from scipy import ndimage
 from napari_virtual_ihc.errors import MissingScaleError, RegistrationError
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.registration import affine as affine_map
-from napari_virtual_ihc.registration.landmarks import landmark_error, read_landmarks
+from napari_virtual_ihc.registration.landmark_files import read_landmarks
+from napari_virtual_ihc.registration.landmarks import landmark_error
 from napari_virtual_ihc.registration.register import register
 from napari_virtual_ihc.slides.open import open_slide
 from napari_virtual_ihc.slides.phantom import Phantom

@@ -9,7 +9,7 @@ import pytest
 
 from napari_virtual_ihc.cli.app import run
 from napari_virtual_ihc.registration.affine import fit
-from napari_virtual_ihc.registration.landmarks import read_landmarks
+from napari_virtual_ihc.registration.landmark_files import read_landmarks
 from napari_virtual_ihc.registration.store import load
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_a_missing_scale_is_one_sentence(
     words = ["register", str(folder / "He.jpg"), str(folder / "CD31.jpg"), str(tmp_path)]
     assert run([*words, "--mpp-fixed", "3.48"]) == 1
     assert capsys.readouterr().err.strip() == (
-        "virtual-ihc: CD31.jpg does not state its scale; give its µm/px."
+        "virtual-ihc: CD31.jpg does not state its scale; give it with --mpp-moving."
     )
     assert not list(tmp_path.iterdir())
 
@@ -84,5 +84,6 @@ def test_a_matrix_made_elsewhere_is_measured_with_landmarks(
     assert told["accepted_stage"] == "given"
     assert load(tmp_path / "out").agreeing == told["squares_agreeing"] > 0.6
     (tmp_path / "m.json").write_text("[[1, 2, 3], [2, 4, 6]]")
+    words[3] = str(tmp_path / "other")
     assert run([*words, "--import", str(tmp_path / "m.json")]) == 1
     assert "m.json maps the plane onto a line" in capsys.readouterr().err

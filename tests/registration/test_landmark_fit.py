@@ -14,8 +14,9 @@ from scenes import BLUE, EOSIN, section, slide_of
 from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration import affine as affine_map
 from napari_virtual_ihc.registration.judge import Judge
+from napari_virtual_ihc.registration.landmark_files import read_landmarks, write_landmarks
 from napari_virtual_ihc.registration.landmark_fit import fit_landmarks, left_out_errors
-from napari_virtual_ihc.registration.landmarks import Landmarks, read_landmarks, write_landmarks
+from napari_virtual_ihc.registration.landmarks import Landmarks
 from napari_virtual_ihc.registration.mapping import Field, Mapping
 from napari_virtual_ihc.registration.placement import (
     Placement,
@@ -121,7 +122,7 @@ def test_pairs_that_contradict_each_other_are_named():
     fixed = places(12)
     moving = fixed.copy()
     moving[7] = moving[7, ::-1] + 1500
-    with pytest.raises(RegistrationError, match="fold the section; look at pair 8"):
+    with pytest.raises(RegistrationError, match="fold the section; look at pair 8 of 12"):
         fit_landmarks(Landmarks(fixed, moving), "correct", base, SIZE)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scenes import BLUE, MPP, section, slide_of
 
-from napari_virtual_ihc.errors import RegistrationError, VirtualIhcError
+from napari_virtual_ihc.errors import ExportError, RegistrationError
 from napari_virtual_ihc.registration import affine as affine_map
 from napari_virtual_ihc.registration.imports import (
     given,
@@ -14,7 +14,7 @@ from napari_virtual_ihc.registration.imports import (
     read_map,
 )
 from napari_virtual_ihc.registration.mapping import Field, Mapping
-from napari_virtual_ihc.registration.store import load, save
+from napari_virtual_ihc.registration.store import load, require_new, save
 from napari_virtual_ihc.registration.warp import warp
 from napari_virtual_ihc.tiles.hatch import hatch
 from napari_virtual_ihc.tiles.slide_producer import SlideProducer
@@ -91,8 +91,18 @@ def test_a_damaged_registration_is_named(tmp_path):
     (tmp_path / "registration.json").write_text('{"schema": "virtual-ihc/registration/1"}')
     with pytest.raises(RegistrationError, match="damaged"):
         load(tmp_path)
-    with pytest.raises(VirtualIhcError, match=r"registration\.json"):
+    with pytest.raises(RegistrationError, match=r"nowhere holds no registration \(registration"):
         load(tmp_path / "nowhere")
+
+
+def test_a_registration_is_never_written_over_another(slide, tmp_path):
+    require_new(tmp_path / "new" / "folder")
+    save(given(Mapping(affine_map.identity()), slide, slide), tmp_path / "old")
+    with pytest.raises(ExportError, match="holds a registration already"):
+        require_new(tmp_path / "old")
+    (tmp_path / "afile").write_text("", "utf-8")
+    with pytest.raises(ExportError, match="afile is a file, not a folder"):
+        require_new(tmp_path / "afile" / "fit")
 
 
 def test_matrices_of_other_programs_are_read(tmp_path):
@@ -133,6 +143,33 @@ def test_fields_of_other_programs_are_read(slide, tmp_path):
     (tmp_path / "f.mha").write_bytes(head.encode() + values.tobytes()[:-4])
     with pytest.raises(RegistrationError, match=r"f\.mha"):
         read_field(tmp_path / "f.mha", slide)
+
+
+def test_a_field_in_mm_is_known_by_how_little_it_covers(slide, tmp_path):
+    head = (
+        "NDims = 2\nOffset = 0 0\nElementSpacing = 0.6 0.6\nDimSize = 5 4\n"
+        "ElementNumberOfChannels = 2\nElementType = MET_DOUBLE\nElementDataFile = LOCAL\n"
+    )
+    (tmp_path / "f.mha").write_bytes(head.encode() + np.full((4, 5, 2), 0.012).tobytes())
+    with pytest.raises(RegistrationError, match=r"f\.mha covers 0\.0024 × 0\.003 mm.*in mm"):
+        read_map([tmp_path / "f.mha"], slide)
+    np.save(tmp_path / "m.npy", np.array([[1.0, 0, 0.007], [0, 1, 0.009]]))
+    found = read_map([tmp_path / "f.mha", tmp_path / "m.npy"], slide, unit="mm")
+    np.testing.assert_allclose(found.apply(np.array([300.0, 400.0])), (319, 421))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "why"),
+    [
+        ([[1.0, 0, 1e6], [0, 1, 0]], r"lays the slides beside each other \(0 % lies"),
+        ([[10.0, 0, 0], [0, 10, 0]], "scales by 10, which"),
+        ([[0.01, 0, 0], [0, 0.01, 0]], "scales by 0.01, which"),
+        ([[1.6, 0, 0], [0, 1, 0]], "stretches by 1.6, which"),
+    ],
+)
+def test_an_absurd_map_made_elsewhere_is_refused(slide, matrix, why):
+    with pytest.raises(RegistrationError, match=why):
+        measured(Mapping(np.array(matrix)), slide, slide)
 
 
 def test_a_matrix_and_a_field_are_told_apart_and_joined(slide, tmp_path):

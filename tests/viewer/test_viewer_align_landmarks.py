@@ -12,7 +12,8 @@ from qtpy.QtTest import QTest
 from test_viewer_align import docked, warped
 from viewer_fakes import painted_slide
 
-from napari_virtual_ihc.registration.landmarks import Landmarks, write_landmarks
+from napari_virtual_ihc.registration.landmark_files import write_landmarks
+from napari_virtual_ihc.registration.landmarks import Landmarks
 from napari_virtual_ihc.widgets.align.history import History
 from napari_virtual_ihc.widgets.align.landmark_model import asked, row_words, summary, worst
 from napari_virtual_ihc.widgets.align.model import AlignState

@@ -65,13 +65,20 @@ def run(arguments: list[str]) -> int:
     except (VirtualIhcError, OSError) as error:
         if debug:
             traceback.print_exc()
-        print(f"virtual-ihc: {error}", file=sys.stderr)
+        print(f"virtual-ihc: {_sentence(error)}", file=sys.stderr)
         return WRONG_USE if isinstance(error, UsageError) else FAILED
 
 
 def _stopped(words: str = "") -> int:
     print(words or "Stopped; run the same command again to go on.", file=sys.stderr)
     return FAILED
+
+
+def _sentence(error: VirtualIhcError | OSError) -> str:
+    """Return what went wrong, without the number that the system gives it."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 def build_app() -> typer.Typer:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from napari_virtual_ihc.cli.output import emit, progress, region_box, require_mpp, say
-from napari_virtual_ihc.errors import Cancelled, UsageError
+from napari_virtual_ihc.cli.output import begun_anew, emit, progress, region_box, require_mpp, say
+from napari_virtual_ihc.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_virtual_ihc.comparison.compared import Compared
     from napari_virtual_ihc.comparison.pairing import PairTally
     from napari_virtual_ihc.comparison.region_picture import RegionPicture
@@ -71,7 +68,7 @@ def compare(
     require_new(out)
     files = _File(virtual, mpp_virtual, "--mpp-virtual"), _File(real, mpp_real, "--mpp-real")
     judge = None if he is None else _File(he, mpp_he, "--mpp-he")
-    with _begun_anew():
+    with begun_anew():
         slides = _compared(*files, judge, registration, marker)
         scale = scale_for(slides.virtual, slides.real)
         scorer = scorer_for(cells, vectors, scale, slides.scanned, slides.marker)
@@ -81,15 +78,6 @@ def compare(
         write_report(out, told, found, _picture(slides, box))
     emit(told if as_json else _shown(told), as_json)
     return 0
-
-
-@contextmanager
-def _begun_anew() -> Iterator[None]:
-    """Say of work that is stopped that nothing of it is kept."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        raise Cancelled("Stopped; nothing is kept: the same command begins anew.") from stop
 
 
 def _compared(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_virtual_ihc.errors import UsageError
+from napari_virtual_ihc.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,6 +95,15 @@ class Bar:
         """Show how far the step is that leads to the next."""
         words = f"{self._title} · step {done} of {total}"
         self._bars.update(self._task, description=words)
+
+
+@contextmanager
+def begun_anew() -> Iterator[None]:
+    """Say of work that is stopped that nothing of it is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Cancelled("Stopped; nothing is kept: the same command begins anew.") from stop
 
 
 @contextmanager

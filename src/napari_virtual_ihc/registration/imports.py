@@ -1,19 +1,20 @@
 """Maps made elsewhere: affine matrices (npy, JSON) and displacement fields (npy, mha).
 
-All in µm of slides whose corner is 0: moving = affine(fixed) + field(fixed).
+In µm unless told otherwise, of slides whose corner is 0: moving = affine(fixed) + field(fixed).
 """
 
 from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration.affine import identity
-from napari_virtual_ihc.registration.gates import LEAST_AGREEING, folds, remarks
+from napari_virtual_ihc.registration.gates import absurdity, common_share, doubts, folds, remarks
 from napari_virtual_ihc.registration.judge import Judge
 from napari_virtual_ihc.registration.mapping import Field, Mapping
 from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 _TYPES = {"MET_FLOAT": np.float32, "MET_DOUBLE": np.float64}
 _LARGEST_HEAD = 1 << 16
+_LEAST_COVER, _MOST_COVER = 0.02, 4.0
+"""Of the fixed slide's height and width by a field that is made for it."""
+_LEAST_COMMON = 0.05
+UNITS_UM = {"um": 1.0, "mm": 1000.0}
+"""Units of length in which a map may be written."""
 _SWAP = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], np.float64)
 
 
@@ -42,13 +48,18 @@ def measured(mapping: Mapping, fixed: Slide, moving: Slide) -> Registration:
     """Return a registration by a map made elsewhere, and how many squares of tissue agree with it.
 
     It is kept however few they are: whoever gives a map decides. The notes say so.
+
+    Raises
+    ------
+    RegistrationError
+        Where the map scales or stretches as no sections do, or lays the slides beside each other.
     """
+    _require_sane(mapping, fixed, moving)
     judge = Judge(fixed, moving)
     before, after = (judge.likeness(one) for one in (Mapping(identity()), mapping))
     agreeing = judge.agreeing(mapping)
     notes = [f"This registration was made elsewhere; {100 * agreeing:.0f} % of squares agree."]
-    if agreeing < LEAST_AGREEING:
-        notes.append(f"Own fits need {100 * LEAST_AGREEING:.0f} %: look at it before you trust it.")
+    notes += doubts(agreeing)
     if folds(mapping):
         notes.append("Its field folds the section somewhere; tissue is not comparable there.")
     stage = StageResult("given", before, after, True, "It was made elsewhere.", mapping)
@@ -58,7 +69,18 @@ def measured(mapping: Mapping, fixed: Slide, moving: Slide) -> Registration:
     )
 
 
-def read_map(paths: Sequence[Path], fixed: Slide, *, order: str = "yx") -> Mapping:
+def _require_sane(mapping: Mapping, fixed: Slide, moving: Slide) -> None:
+    reason = absurdity(mapping.affine)
+    share = common_share(mapping, fixed.size_um, moving.size_um)
+    if not reason and share < _LEAST_COMMON:
+        reason = f"lays the slides beside each other ({100 * share:.0f} % lies on the other)"
+    if reason:
+        raise RegistrationError(f"The map given for {moving.name} {reason}.")
+
+
+def read_map(
+    paths: Sequence[Path], fixed: Slide, *, order: str = "yx", unit: str = "um"
+) -> Mapping:
     """Read an affine matrix, a displacement field, or one of each.
 
     Parameters
@@ -69,11 +91,14 @@ def read_map(paths: Sequence[Path], fixed: Slide, *, order: str = "yx") -> Mappi
         The fixed slide.
     order
         Which coordinate comes first in the matrix.
+    unit
+        ``"um"`` or ``"mm"``: of the matrix's shift, and of a field's places and displacements.
 
     Raises
     ------
     RegistrationError
-        Where there is more than one of either, or a file is neither.
+        Where there is more than one of either, a file is neither, or a field does not lie over
+        the fixed slide.
     """
     fields = [path for path in paths if _is_field(path)]
     matrices = [path for path in paths if path not in fields]
@@ -81,7 +106,8 @@ def read_map(paths: Sequence[Path], fixed: Slide, *, order: str = "yx") -> Mappi
         names = ", ".join(path.name for path in paths)
         raise RegistrationError(f"Give one matrix, one field or one of each, not: {names}.")
     affine = read_affine(matrices[0], order=order) if matrices else identity()
-    return read_field(fields[0], fixed, affine) if fields else Mapping(affine)
+    affine[:, 2] *= UNITS_UM[unit]
+    return read_field(fields[0], fixed, affine, unit=unit) if fields else Mapping(affine)
 
 
 def read_affine(path: Path, *, order: str = "yx") -> Affine:
@@ -114,28 +140,58 @@ def read_affine(path: Path, *, order: str = "yx") -> Affine:
     return whole[:2]
 
 
-def read_field(path: Path, fixed: Slide, affine: Affine | None = None) -> Mapping:
-    """Read a displacement field in µm, added to ``affine`` (the identity where none is given).
+def read_field(
+    path: Path, fixed: Slide, affine: Affine | None = None, *, unit: str = "um"
+) -> Mapping:
+    """Read a displacement field, added to ``affine`` (the identity where none is given).
 
     Parameters
     ----------
     path
         ``.npy``: (rows, cols, 2) as (dy, dx), laid over the whole fixed slide; or ``.mha``: 2-D,
-        two channels (dx, dy), with its own spacing and origin in µm, as ITK writes it.
+        two channels (dx, dy), with its own spacing and origin, as ITK writes it.
     fixed
         The fixed slide.
     affine
         What the field is added to.
+    unit
+        ``"um"`` or ``"mm"``: of all numbers in the file.
 
     Raises
     ------
     RegistrationError
-        Where the file is no such field.
+        Where the file is no such field, or one that does not lie over the fixed slide.
     """
-    field = _field_of_mha(path) if path.suffix.lower() == ".mha" else _field_of_npy(path, fixed)
+    um = UNITS_UM[unit]
+    if path.suffix.lower() == ".mha":
+        field = _in_um(_field_of_mha(path), um)
+        _require_over(path.name, field, fixed, unit)
+    else:
+        field = _field_of_npy(path, fixed)
+        field = replace(field, values=field.values * um)
     if not np.isfinite(field.values).all():
         raise RegistrationError(f"{path.name} holds displacements that are no finite numbers.")
     return Mapping(identity() if affine is None else affine, field)
+
+
+def _in_um(field: Field, um: float) -> Field:
+    origin, spacing = ((y * um, x * um) for y, x in (field.origin, field.spacing))
+    return Field(field.values * um, origin, spacing)
+
+
+def _require_over(name: str, field: Field, fixed: Slide, unit: str) -> None:
+    """Refuse a field that covers little of the slide, or much more than it: of another unit."""
+    covers = [step * count for step, count in zip(field.spacing, field.values.shape, strict=False)]
+    parts = [have / side for have, side in zip(covers, fixed.size_um, strict=True)]
+    if min(parts) >= _LEAST_COVER and max(parts) <= _MOST_COVER:
+        return
+    y, x = covers
+    height, width = (side / 1000 for side in fixed.size_um)
+    other = "mm" if unit == "um" else "µm"
+    raise RegistrationError(
+        f"{name} covers {y / 1000:.3g} × {x / 1000:.3g} mm, {fixed.name} is {height:.3g} × "
+        f"{width:.3g} mm: is the field in {other} (give its unit), or of another slide?"
+    )
 
 
 def _is_field(path: Path) -> bool:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.registration.evidence import evidence_for
 from napari_virtual_ihc.registration.similarity import likeness
-from napari_virtual_ihc.registration.view import view_of
+from napari_virtual_ihc.registration.view import views_of
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.registration.mapping import Mapping
     from napari_virtual_ihc.registration.view import View
     from napari_virtual_ihc.slides.slide import Slide
-
-_SIDE_PX = 640
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,7 @@ class Judge:
 
     @cached_property
     def _views(self) -> tuple[View, View]:
-        longest = max(max(slide.size_um) for slide in (self.fixed, self.moving))
-        mpp = max(self.fixed.require_mpp(), self.moving.require_mpp(), longest / _SIDE_PX)
-        return view_of(self.fixed, mpp), view_of(self.moving, mpp)
+        return views_of(self.fixed, self.moving)
 
     def likeness(self, mapping: Mapping) -> float:
         """Return the mean correlation of squares of tissue through a map, −1 to 1."""

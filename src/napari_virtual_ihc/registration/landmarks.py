@@ -1,20 +1,14 @@
-"""Pairs of points marked by people: on disk, while they are marked, and as a measure of a fit."""
+"""Pairs of points marked by people: while they are marked, and as a measure of a fit."""
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from napari_virtual_ihc.errors import RegistrationError
-from napari_virtual_ihc.files import atomic_write_bytes
-
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from napari_virtual_ihc.registration.affine import Points
     from napari_virtual_ihc.registration.registration import Registration
@@ -96,6 +90,10 @@ class LandmarkError:
     ----------
     rtre_median, rtre_p90
         Median and 90th percentile of distance over diagonal.
+    rtre_median_before
+        The median without registration: both slides corner on corner.
+    tre_median_um
+        Median distance, µm of the moving slide.
     improved
         Share of landmarks that lie closer than without registration, 0 to 1.
     count
@@ -104,38 +102,10 @@ class LandmarkError:
 
     rtre_median: float
     rtre_p90: float
+    rtre_median_before: float
+    tre_median_um: float
     improved: float
     count: int
-
-
-def read_landmarks(path: Path) -> Points:
-    """Read a CSV with columns X and Y in px of its image; return (n, 2) as (y, x).
-
-    Raises
-    ------
-    RegistrationError
-        Where the file or a column is missing, or an entry is no number.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        points = np.array([[float(row["Y"]), float(row["X"])] for row in rows])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RegistrationError(
-            f"{path.name} cannot be read as landmarks with columns X and Y: {error}."
-        ) from error
-    if not len(points) or not np.isfinite(points).all():
-        raise RegistrationError(f"{path.name} holds no landmarks, or some that are no numbers.")
-    return points
-
-
-def write_landmarks(path: Path, points_px: Points) -> None:
-    """Write points (n, 2) as (y, x) in px, as :func:`read_landmarks` reads them; atomically."""
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(["", "X", "Y"])
-    rows.writerows([number, f"{x:.3f}", f"{y:.3f}"] for number, (y, x) in enumerate(points_px, 1))
-    atomic_write_bytes(path, text.getvalue().encode())
 
 
 def landmark_error(
@@ -147,6 +117,9 @@ def landmark_error(
     moving = moving_px[:count] * registration.moving.mpp
     before = np.linalg.norm(moving - fixed, axis=1)
     after = np.linalg.norm(moving - registration.to_moving(fixed), axis=1)
-    relative = after / (np.hypot(*registration.moving.shape) * registration.moving.mpp)
-    median, p90 = np.percentile(relative, (50, 90))
-    return LandmarkError(float(median), float(p90), float((after < before).mean()), count)
+    diagonal = float(np.hypot(*registration.moving.shape)) * registration.moving.mpp
+    median, p90 = (float(value) for value in np.percentile(after, (50, 90)))
+    return LandmarkError(
+        median / diagonal, p90 / diagonal, float(np.median(before)) / diagonal, median,
+        float((after < before).mean()), count,
+    )  # fmt: skip

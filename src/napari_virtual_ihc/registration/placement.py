@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from napari_virtual_ihc.registration import affine as affine_map
-from napari_virtual_ihc.registration.gates import remarks
+from napari_virtual_ihc.registration.gates import doubts, remarks
 from napari_virtual_ihc.registration.landmark_fit import LEAST, Way, fit_landmarks, left_out_errors
 from napari_virtual_ihc.registration.landmarks import Landmarks
 from napari_virtual_ihc.registration.mapping import Field, Mapping
@@ -132,9 +132,10 @@ def registration_of(placement: Placement, judge: Judge) -> Registration:
         mapping = fitted
     if stages == base.stages:
         return replace(base, placement=placement) if placement.by_people() else base
+    agreeing = judge.agreeing(mapping)
+    notes = remarks(judge.moving, mapping.affine) + doubts(agreeing, base.agreeing)
     return Registration(
-        mapping, base.fixed, base.moving, stages, judge.agreeing(mapping),
-        remarks(judge.moving, mapping.affine), placement,
+        mapping, base.fixed, base.moving, stages, agreeing, notes, placement
     )  # fmt: skip
 
 

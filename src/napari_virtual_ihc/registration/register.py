@@ -13,7 +13,7 @@ from napari_virtual_ihc.registration.mapping import Mapping
 from napari_virtual_ihc.registration.refine import Level, refine_affine
 from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
 from napari_virtual_ihc.registration.similarity import likeness
-from napari_virtual_ihc.registration.view import view_of
+from napari_virtual_ihc.registration.view import views_of
 from napari_virtual_ihc.registration.withheld import withheld_likeness, without
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     Report = Callable[[int, int], None]
 
-_WORK_PX = 1200
 _COARSE_PX = 128
 _KEPT = 4
 _OTHER_SCALES = (0.4, 0.5, 0.63, 0.8, 1.25, 1.6, 2.0, 2.5)
@@ -71,7 +70,7 @@ def register(
     RegistrationError
         Where a slide shows no tissue, the order is wrong, or no fit is believable.
     """
-    views = _views(fixed, moving)
+    views = views_of(fixed, moving)
     for slide, view in zip((fixed, moving), views, strict=True):
         gates.require_tissue(slide, view)
     gates.require_order(fixed, moving)
@@ -85,12 +84,6 @@ def register(
         mapping, Section.of(fixed), Section.of(moving), (*_first_stages(*views, best), last),
         evidence.agreeing, gates.remarks(moving, best.affine),
     )  # fmt: skip
-
-
-def _views(fixed: Slide, moving: Slide) -> tuple[View, View]:
-    longest = max(max(slide.size_um) for slide in (fixed, moving))
-    mpp = max(fixed.require_mpp(), moving.require_mpp(), longest / _WORK_PX)
-    return view_of(fixed, mpp), view_of(moving, mpp)
 
 
 def _best(fixed: View, moving: View, report: Report) -> Candidate:

@@ -6,12 +6,13 @@ What people decided is kept with the map before them, so that pairs can be judge
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from napari_virtual_ihc.errors import RegistrationError
+from napari_virtual_ihc.errors import ExportError, RegistrationError
 from napari_virtual_ihc.files import atomic_write_bytes, read_json, sha256_file, write_json
 from napari_virtual_ihc.provenance import stamp
 from napari_virtual_ihc.registration.landmark_fit import Way
@@ -35,6 +36,25 @@ def save(registration: Registration, folder: Path) -> None:
     placement = registration.placement
     kept = None if placement is None else _placement_facts(placement, folder / _FIELD_BEFORE)
     write_json(folder / _FILE, stamp(SCHEMA, "register") | facts | {"placement": kept})
+
+
+def require_new(folder: Path) -> None:
+    """Refuse a folder that holds a registration already, or in which none can be written.
+
+    Raises
+    ------
+    ExportError
+        Saying which.
+    """
+    if (folder / _FILE).exists():
+        raise ExportError(
+            f"{folder} holds a registration already; give another name or remove it first."
+        )
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ExportError(f"{folder} cannot be written: {there} is a file, not a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ExportError(f"{folder} cannot be written: {there} is not open to writing.")
 
 
 def _facts(registration: Registration, path: Path) -> dict[str, Any]:
@@ -74,10 +94,12 @@ def load(folder: Path) -> Registration:
     Raises
     ------
     VirtualIhcError
-        Where the file is missing or of another schema.
+        Where the file is of another schema.
     RegistrationError
-        Where an entry is missing or wrong, or the field is missing or another.
+        Where the file, an entry or the field is missing or wrong.
     """
+    if not (folder / _FILE).is_file():
+        raise RegistrationError(f"{folder} holds no registration ({_FILE} is missing).")
     facts = read_json(folder / _FILE, schema=SCHEMA)
     try:
         found, kept = _registration(facts, folder / _FIELD), facts.get("placement")

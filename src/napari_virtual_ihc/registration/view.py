@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _DENSEST = 2.0
 _BLACK = 12
 _CELL_UM, _SOFTEST_PX = 7.0, 2.0
+LONGEST_PX = 1200
 GREY_REACH = 8
 """How far away, px, a view's grey depends on pixels."""
 
@@ -73,6 +74,13 @@ class View:
 
         tissue, known = (at(m.astype(np.float32)) > 0.5 for m in (self.tissue, self.known))
         return View(at(self.grey), tissue, known, mpp)
+
+
+def views_of(fixed: Slide, moving: Slide) -> tuple[View, View]:
+    """Return both slides at one scale: the longer is `LONGEST_PX` long, or as scanned."""
+    longest = max(max(slide.size_um) for slide in (fixed, moving))
+    mpp = max(fixed.require_mpp(), moving.require_mpp(), longest / LONGEST_PX)
+    return view_of(fixed, mpp), view_of(moving, mpp)
 
 
 def view_of(slide: Slide, mpp: float) -> View:

@@ -38,7 +38,7 @@ def load_onto(
 
 def save_laid(laid: Laid, folder: Path) -> None:
     """Write a registration, and the pairs marked for it as CSV in px of each slide."""
-    from napari_virtual_ihc.registration.landmarks import write_landmarks
+    from napari_virtual_ihc.registration.landmark_files import write_landmarks
     from napari_virtual_ihc.registration.store import save
 
     found, pairs = laid.registration, laid.placement.marked.whole()

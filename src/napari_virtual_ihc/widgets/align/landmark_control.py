@@ -10,7 +10,8 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.registration.landmarks import Landmarks, read_landmarks
+from napari_virtual_ihc.registration.landmark_files import read_pairs
+from napari_virtual_ihc.registration.landmarks import Landmarks
 from napari_virtual_ihc.widgets.align.landmark_layers import LandmarkLayers
 from napari_virtual_ihc.widgets.align.landmark_model import worst
 from napari_virtual_ihc.widgets.camera import look_at
@@ -91,16 +92,16 @@ class LandmarkControl(QObject):
             self.layers.select(number)
 
     def open(self, fixed: Path, moving: Path) -> None:
-        """Take the pairs of two CSV files with X and Y in px; extra points are left out."""
+        """Take the pairs of two CSV files with X and Y in px, paired by number or line."""
         if not self._begin() or self._placing.now is None:
             return
         base = self._placing.now.base
         try:
-            points = [read_landmarks(path) for path in (fixed, moving)]
+            pairs = read_pairs(fixed, moving, (base.fixed.shape, base.moving.shape))
         except VirtualIhcError as error:
             self._state.error = str(error)
             return
-        self.put(Landmarks(points[0] * base.fixed.mpp, points[1] * base.moving.mpp).whole())
+        self.put(Landmarks(pairs.fixed * base.fixed.mpp, pairs.moving * base.moving.mpp))
 
     def show(self) -> None:
         """Show the placement's pairs in both layers and on the page."""
