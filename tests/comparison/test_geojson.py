@@ -66,6 +66,7 @@ QUPATH: dict[str, Any] = {
             "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]},
             "properties": {"objectType": "cell"},
         },
+        {"type": "Feature", "geometry": None, "properties": {"objectType": "annotation"}},
     ],
 }
 
@@ -84,7 +85,7 @@ def test_a_file_of_qupath_is_read_in_micrometres() -> None:
     assert first.colour == (200, 0, 0)
     assert second.classification == "Tumor: Positive"
     assert len(second.polygons) == 2
-    assert found.skipped == {"Point": 1, "cell": 1}
+    assert found.skipped == {"Point": 1, "cell": 1, "nothing with a place": 1}
 
 
 def test_regions_come_back_as_they_went(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_lists_and_single_features_are_read_too(content: object) -> None:
             [{"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [2, 2]]]}}],
             "not closed",
         ),
-        ([{"geometry": None}], "feature 1 is damaged"),
+        ([{"geometry": 5}], "feature 1 is damaged"),
     ],
 )
 def test_damage_is_one_sentence(content: object, words: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from comparison_scenes import slide_of
@@ -15,6 +17,9 @@ from napari_virtual_ihc.slides.phantom import Phantom
 from napari_virtual_ihc.slides.phantom.windows import tumour_blocks
 from napari_virtual_ihc.stains.unmix import compose
 from napari_virtual_ihc.stains.vectors import H_DAB
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MPP = 0.5
 MEASURE = {measure.name: measure for measure in MEASURES}
@@ -93,7 +98,11 @@ def test_coarse_squares_begin_on_their_own_lattice() -> None:
         tally.coarse(250.0)
 
 
-def test_blocks_are_scored_once_and_an_outline_takes_whole_squares() -> None:
+def square(low: float, high: float) -> NDArray[np.float64]:
+    return np.array([(low, low), (low, high), (high, high), (high, low)], np.float64)
+
+
+def test_blocks_are_scored_once_and_a_region_takes_whole_squares() -> None:
     slides = slide_of(brown(noise(1)), MPP), slide_of(brown(noise(2)), MPP)
     scored: list[tuple[int, int]] = []
     scorer = PairScorer(*slides, Scorer(cells="none"), MPP)
@@ -102,10 +111,16 @@ def test_blocks_are_scored_once_and_an_outline_takes_whole_squares() -> None:
     assert scored[-1] == (1, 1)
     assert np.array_equal(part.real.sums, whole.real.sums[:6, :6])
     triangle = np.array([(0.0, 0.0), (301.0, 0.0), (0.0, 301.0)])
-    inside = scorer.tally(Box(0, 0, 300, 300), outline=triangle).real.of("inside") > 0
+    inside = scorer.tally(Box(0, 0, 300, 300), rings=[triangle]).real.of("inside") > 0
     assert inside.tolist() == [[x < 5 - y for x in range(6)] for y in range(6)]
-    with pytest.raises(DataError, match="outline"):
-        scorer.tally(Box(0, 0, 300, 300), outline=triangle / 50)
+    rings = [square(-1, 201), square(60, 140), square(249, 301)]
+    inside = scorer.tally(Box(0, 0, 300, 300), rings=rings).real.of("inside") > 0
+    expected = np.zeros((6, 6), np.bool_)
+    expected[:4, :4] = expected[5, 5] = True
+    expected[1:3, 1:3] = False
+    assert np.array_equal(inside, expected)
+    with pytest.raises(DataError, match="region"):
+        scorer.tally(Box(0, 0, 300, 300), rings=[triangle / 50])
 
 
 def test_agreement_of_every_size_of_square() -> None:

@@ -18,6 +18,7 @@ from viewer_fakes import FakeModel, FakePrepare
 from napari_virtual_ihc.comparison.agreement import totals
 from napari_virtual_ihc.comparison.drawing import Dot
 from napari_virtual_ihc.comparison.marking import STRIP_RGB
+from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.camera import (
     current_magnification,
     look_at,
@@ -29,7 +30,7 @@ from napari_virtual_ihc.widgets.camera import (
 from napari_virtual_ihc.widgets.compare import numbers
 from napari_virtual_ihc.widgets.compare.disagreement_model import NO_NUMBERS
 from napari_virtual_ihc.widgets.compare.model import HELD, NO_VIRTUAL
-from napari_virtual_ihc.widgets.compare.regions import DRAWN, SLIDE, drawn, in_view
+from napari_virtual_ihc.widgets.compare.regions import DRAWN, SLIDE, in_view, region_of
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.translate.controller import TranslateController
 
     Page = Callable[[Slide, FakePrepare], tuple[Session, TranslateController]]
+
+SIZE = 512.0, 512.0
 
 
 @pytest.fixture
@@ -138,13 +141,14 @@ def of_a_drawn_region(window: Viewer, compare: CompareController) -> None:
     assert answer.tally.comparable > 0.9
     layer.add_polygons(np.array([[50.0, 50.0], [50.0, 300.0], [300.0, 50.0]]))
     layer.selected_data = {1}
-    assert drawn(window).outline is not None
+    assert len(region_of(window, DRAWN, SIZE).rings) == 1
     layer.selected_data = {0}
-    assert drawn(window).outline is None
+    assert region_of(window, DRAWN, SIZE).rings == ()
+    layer.data = [layer.data[0] + 600]
+    with pytest.raises(VirtualIhcError, match=r"“Region 1” lies outside the slide"):
+        region_of(window, DRAWN, SIZE)
     set_turn(window, 30)
-    view = in_view(window, (512.0, 512.0))
-    assert view.outline is not None
-    assert view.outline.shape == (4, 2)
+    assert [ring.shape for ring in in_view(window, SIZE).rings] == [(4, 2)]
 
 
 def test_one_goes_from_disagreement_to_disagreement_by_key(window: Viewer, page: Page) -> None:

@@ -163,9 +163,11 @@ def _features(content: object, source: str) -> list[Any]:
 def _unusable(feature: dict[str, Any]) -> str:
     """Return what a feature is where it is no annotated area, else nothing."""
     kind = str((feature.get("properties") or {}).get("objectType", "annotation"))
-    geometry = str(feature["geometry"]["type"])
     if kind not in ("annotation", "unknown"):
         return kind
+    if feature["geometry"] is None:
+        return "nothing with a place"
+    geometry = str(feature["geometry"]["type"])
     return "" if geometry in ("Polygon", "MultiPolygon") else geometry
 
 

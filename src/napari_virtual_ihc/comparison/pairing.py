@@ -24,7 +24,7 @@ from napari_virtual_ihc.errors import DataError
 from napari_virtual_ihc.stains.tissue import tissue_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -167,7 +167,7 @@ class PairScorer:
         self,
         box: Box | None = None,
         progress: Callable[[int, int], None] | None = None,
-        outline: NDArray[np.float64] | None = None,
+        rings: Sequence[NDArray[np.float64]] = (),
     ) -> PairTally:
         """Return the sums of the squares of a region, or of the slide.
 
@@ -177,8 +177,9 @@ class PairScorer:
             See `score_pair`.
         progress
             Called before each block and at the end; what it raises ends the work.
-        outline
-            Corners (n, 2) of a polygon, (y, x) in µm: only squares wholly inside it count.
+        rings
+            Outlines and holes of a region, see `enclosed`: only squares wholly inside it count;
+            all of the box where there are none.
 
         Raises
         ------
@@ -196,8 +197,8 @@ class PairScorer:
             whole[here][: block[2], : block[3]] = self._part(block)
         if progress is not None:
             progress(len(blocks), len(blocks))
-        if outline is not None:
-            whole[~enclosed(squares, outline)] = 0
+        if rings:
+            whole[~enclosed(squares, rings)] = 0
         return self._tally_of(whole, top, left)
 
     def _part(self, block: Squares) -> Sums:

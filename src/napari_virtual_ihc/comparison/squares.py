@@ -13,7 +13,7 @@ from napari_virtual_ihc.comparison.tally import ATOM_UM
 from napari_virtual_ihc.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,15 +59,31 @@ def blocks_of(squares: Squares) -> Iterator[Squares]:
             )  # fmt: skip
 
 
-def enclosed(squares: Squares, outline: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which squares have all four corners inside a polygon (µm), (rows, columns)."""
+def enclosed(squares: Squares, rings: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
+    """Return which squares have all four corners inside a region, (rows, columns).
+
+    Parameters
+    ----------
+    squares
+        Which.
+    rings
+        Outlines of the region's parts and of their holes, each (n, 2), (y, x) in µm: inside is what
+        an odd number of them holds.
+
+    Raises
+    ------
+    DataError
+        If no square is inside.
+    """
     top, left, rows, columns = squares
     y, x = np.mgrid[top : top + rows + 1, left : left + columns + 1] * ATOM_UM
     corners = np.stack([y, x], axis=-1)
-    inside = points_in_poly(corners.reshape(-1, 2), outline).reshape(rows + 1, columns + 1)
+    places = corners.reshape(-1, 2)
+    held = np.array([points_in_poly(places, ring) for ring in rings])
+    inside = (held.sum(axis=0) % 2 == 1).reshape(rows + 1, columns + 1)
     whole: NDArray[np.bool_] = inside[1:, 1:] & inside[1:, :-1] & inside[:-1, 1:] & inside[:-1, :-1]
     if not whole.any():
-        raise DataError(f"The outline holds no square of {ATOM_UM:g} µm.")
+        raise DataError(f"The region holds no square of {ATOM_UM:g} µm.")
     return whole
 
 

@@ -16,7 +16,7 @@ from napari_virtual_ihc.widgets.compare.map_model import MapState
 from napari_virtual_ihc.widgets.compare.model import CompareState, pair_line
 from napari_virtual_ihc.widgets.compare.numbers import Numbers
 from napari_virtual_ihc.widgets.compare.page import ComparePage
-from napari_virtual_ihc.widgets.compare.regions import DRAWN, start_drawing
+from napari_virtual_ihc.widgets.compare.regions import DRAWN, named_regions, start_drawing
 from napari_virtual_ihc.widgets.compare.sides import SidesWatch
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class CompareController(QObject):
         view.live.toggled.connect(numbers.set_live)
         view.choice_changed.connect(self._on_choice_changed)
         view.draw_requested.connect(self.draw)
+        view.regions_wanted.connect(self._name_regions)
         view.measure_requested.connect(self.disagreeing.forget)
         view.measure_requested.connect(numbers.measure)
         view.disagreement_requested.connect(self.disagreeing.go_on)
@@ -87,6 +88,9 @@ class CompareController(QObject):
         with self.state.events.paused():
             self.state.pair = pair_line(sides)
             self.state.virtual = sides is not None and sides.virtual is not None
+
+    def _name_regions(self) -> None:
+        self.state.regions = named_regions(self.session.viewer)
 
     def _on_choice_changed(self, name: str, value: str) -> None:
         if name == "where":

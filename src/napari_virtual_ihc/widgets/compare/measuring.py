@@ -44,13 +44,13 @@ class Region:
         Such as ``"region in view"``.
     box
         Rectangle in µm; None for the slide.
-    outline
-        Corners (n, 2) of a polygon inside it, (y, x) in µm; None for all of it.
+    rings
+        Outlines and holes inside it, each (n, 2), (y, x) in µm; none for all of it.
     """
 
     words: str
     box: Box | None = None
-    outline: NDArray[np.float64] | None = None
+    rings: tuple[NDArray[np.float64], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ class Measurer:
             tally = scoring.scorer.tally(
                 region.box,
                 partial(progress, f"Measuring the {region.words}"),
-                region.outline,
+                region.rings,
             )
             failed = len(scoring.tiles.failed)
             if failed:
@@ -169,7 +169,7 @@ class Measurer:
         return made | {
             "um_per_px": scoring.mpp,
             "region_um": None if box is None else [round(side, 2) for side in box],
-            "outline_um": None if region.outline is None else region.outline.round(2).tolist(),
+            "rings_um": [ring.round(2).tolist() for ring in region.rings],
         }
 
 

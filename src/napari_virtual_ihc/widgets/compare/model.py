@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from psygnal import SignalGroupDescriptor
@@ -33,6 +33,8 @@ class CompareState:
         Whether there is a virtual IHC to measure.
     where, cells, vectors
         What is to be measured, and how.
+    regions
+        Regions that can be measured: words for each, by its identity.
     live
         Whether the view is measured whenever it rests.
     measure
@@ -56,6 +58,7 @@ class CompareState:
     where: str = VIEW
     cells: str = "auto"
     vectors: str = "published"
+    regions: dict[str, str] = field(default_factory=dict)
     live: bool = True
     measure: str = "dab_area"
     activity: str = ""

@@ -61,6 +61,7 @@ class Numbers(QObject):
         state.error, state.notice = "", ""
         if measurer is None or sides is None or state.activity:
             return
+        state.answer = None
         try:
             region = region_of(self._session.viewer, state.where, sides.he.size_um)
         except VirtualIhcError as error:
@@ -145,7 +146,7 @@ class Numbers(QObject):
         sides = self._watch.sides
         with self._state.events.paused():
             self._state.answer = None
-            self._state.error = ""
+            self._state.error = self._state.notice = ""
         lacks = sides is not None and sides.virtual is None
         self._show_view(None, NO_VIRTUAL if lacks else "")
         self.look()

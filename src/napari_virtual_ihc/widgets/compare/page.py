@@ -53,13 +53,16 @@ class ComparePage(QWidget):
     cancel_requested = Signal()
     save_requested = Signal()
     came_into_view = Signal()
+    regions_wanted = Signal()
+    """The list of regions is about to be opened."""
 
     def __init__(self, state: CompareState, map_state: MapState) -> None:
         super().__init__()
         self._state = state
         self.hint, self.pair = message_label(""), message_label("")
         self.map, self.live, self.results = MapView(map_state), LiveView(state), Results()
-        self.where = _box(tuple(WHERE), tuple(WHERE.values()))
+        self.where = _Opening()
+        widened(self.where)
         self.cells, self.vectors = _box(CELLS), _box(VECTORS)
         self.draw, self.measure = QPushButton("Draw"), QPushButton("Measure")
         self.save = QPushButton("Save…")
@@ -108,6 +111,7 @@ class ComparePage(QWidget):
 
     def _show_asking(self, state: CompareState) -> None:
         busy = bool(state.activity)
+        self._offer(WHERE | state.regions)
         for name, box in self._boxes().items():
             box.setCurrentIndex(box.findData(getattr(state, name)))
         for part in (self.measure, self.draw, self.save, *self._boxes().values()):
@@ -118,6 +122,12 @@ class ComparePage(QWidget):
         self.bar.setValue(state.done)
         self._activity.setVisible(busy)
         self.activity.setText(progress_line(state))
+
+    def _offer(self, regions: dict[str, str]) -> None:
+        if [self.where.itemData(index) for index in range(self.where.count())] != list(regions):
+            self.where.clear()
+            for identity, words in regions.items():
+                self.where.addItem(words, identity)
 
     def _boxes(self) -> dict[str, QComboBox]:
         return {"where": self.where, "cells": self.cells, "vectors": self.vectors}
@@ -149,6 +159,7 @@ class ComparePage(QWidget):
                     name, box.itemData(index)
                 )
             )
+        self.where.opening.connect(self.regions_wanted)
         self.draw.clicked.connect(self.draw_requested)
         self.measure.clicked.connect(self.measure_requested)
         self.further.clicked.connect(self.disagreement_requested)
@@ -160,8 +171,19 @@ class ComparePage(QWidget):
         self.show_state()
 
 
-def _box(names: Sequence[str], titles: Sequence[str] = ()) -> QComboBox:
+class _Opening(QComboBox):
+    """A list that tells before it opens, so that what it offers is as it is then."""
+
+    opening = Signal()
+
+    def showPopup(self) -> None:
+        """Tell, and open."""
+        self.opening.emit()
+        super().showPopup()
+
+
+def _box(names: Sequence[str]) -> QComboBox:
     box = QComboBox()
-    for name, title in zip(names, titles or names, strict=True):
-        box.addItem(title, name)
+    for name in names:
+        box.addItem(name, name)
     return widened(box)

@@ -8,18 +8,20 @@ import numpy as np
 
 from napari_virtual_ihc.comparison.squares import Box
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.widgets.camera import to_slide, turn_of, view_corners, visible_box
+from napari_virtual_ihc.widgets.areas import areas_in, region_box, regions_in
+from napari_virtual_ihc.widgets.camera import turn_of, view_corners, visible_box
 from napari_virtual_ihc.widgets.compare.measuring import Region
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Shapes
     from numpy.typing import NDArray
+
+    from napari_virtual_ihc.comparison.geojson import ReviewRegion
 
 VIEW, DRAWN, SLIDE = "view", "drawn", "slide"
 WHERE = {VIEW: "the region in view", DRAWN: "the drawn region", SLIDE: "the whole slide"}
 _NOTHING_DRAWN = "No region is drawn yet: press Draw, then drag a rectangle over the tissue."
-_ROUND = 64
+_GONE = "That region is not drawn any more; choose another one."
 _LAYER = "Compared regions"
 
 
@@ -29,11 +31,19 @@ def region_of(viewer: ViewerModel, where: str, size_um: tuple[float, float]) -> 
     Raises
     ------
     VirtualIhcError
-        If nothing is drawn, or nothing of the slide is in view.
+        If nothing is drawn, nothing of the slide is in view, or the region lies outside it.
     """
     if where == SLIDE:
         return Region("whole slide")
-    return in_view(viewer, size_um) if where == VIEW else drawn(viewer)
+    if where == VIEW:
+        return in_view(viewer, size_um)
+    return _of(drawn(viewer) if where == DRAWN else _read(viewer, where), size_um)
+
+
+def named_regions(viewer: ViewerModel) -> dict[str, str]:
+    """Return the regions that were read from a file: words for each, by its identity."""
+    read = (area.region for areas in areas_in(viewer).values() for area in areas if area.read)
+    return {one.identity: f"“{one.name or one.identity[:8]}”" for one in read}
 
 
 def in_view(viewer: ViewerModel, size_um: tuple[float, float]) -> Region:
@@ -43,22 +53,45 @@ def in_view(viewer: ViewerModel, size_um: tuple[float, float]) -> Region:
     height, width = min(view.bottom, size_um[0]) - top, min(view.right, size_um[1]) - left
     if height <= 0 or width <= 0:
         raise VirtualIhcError("The slide is out of view.")
-    corners = np.array(view_corners(viewer)) if turn_of(viewer) else None
-    return Region("region in view", Box(top, left, height, width), corners)
+    rings = (np.array(view_corners(viewer)),) if turn_of(viewer) else ()
+    return Region("region in view", Box(top, left, height, width), rings)
 
 
-def drawn(viewer: ViewerModel) -> Region:
-    """Return the selected shape, or else the last one drawn; raises VirtualIhcError for none."""
-    layer = _shapes(viewer)
-    if layer is None:
+def drawn(viewer: ViewerModel) -> ReviewRegion:
+    """Return the region of the selected shape, or else the last one drawn, with all its rings.
+
+    Raises
+    ------
+    VirtualIhcError
+        If there is none.
+    """
+    layers = {layer: areas for layer, areas in areas_in(viewer).items() if areas}
+    if not layers:
         raise VirtualIhcError(_NOTHING_DRAWN)
-    index = max(layer.selected_data, default=len(layer.data) - 1)
-    points = (layer.data_to_world(point)[-2:] for point in layer.data[index])
-    corners = np.array([to_slide(viewer, *point) for point in points])
-    (top, left), (bottom, right) = corners.min(axis=0), corners.max(axis=0)
-    box = Box(float(top), float(left), float(bottom - top), float(right - left))
-    outline = _outline(corners, str(layer.shape_type[index]))
-    return Region("drawn region", box, outline)
+    active = viewer.layers.selection.active
+    layer = active if active in layers else list(layers)[-1]
+    index = max(layer.selected_data, default=layers[layer][-1].shapes[0])
+    chosen = [area.region for area in layers[layer] if index in area.shapes]
+    if not chosen:
+        raise VirtualIhcError("What is selected is no area; select a rectangle or an outline.")
+    return chosen[0]
+
+
+def _read(viewer: ViewerModel, identity: str) -> ReviewRegion:
+    found = [one for one in regions_in(viewer) if one.identity == identity]
+    if not found:
+        raise VirtualIhcError(_GONE)
+    return found[0]
+
+
+def _of(region: ReviewRegion, size_um: tuple[float, float]) -> Region:
+    words = f"region “{region.name or region.identity[:8]}”"
+    top, left, bottom, right = region_box(region)
+    if bottom <= 0 or right <= 0 or top >= size_um[0] or left >= size_um[1]:
+        raise VirtualIhcError(f"The {words} lies outside the slide.")
+    rings = tuple(ring for part in region.polygons for ring in (part.outline, *part.holes))
+    upright = len(rings) == 1 and _upright(rings[0])
+    return Region(words, Box(top, left, bottom - top, right - left), () if upright else rings)
 
 
 def start_drawing(viewer: ViewerModel) -> None:
@@ -77,26 +110,6 @@ def start_drawing(viewer: ViewerModel) -> None:
     layer.mode = "add_rectangle"
 
 
-def _shapes(viewer: ViewerModel) -> Shapes | None:
-    """Return the active layer of shapes, or else the topmost with any."""
-    from napari.layers import Shapes
-
-    found = [one for one in viewer.layers if isinstance(one, Shapes) and len(one.data)]
-    active = viewer.layers.selection.active
-    return active if active in found else (found[-1] if found else None)
-
-
-def _outline(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64] | None:
-    """Return the corners of a shape as a polygon, None for an upright rectangle."""
-    if kind == "ellipse":
-        return ellipse(corners)
-    upright = all(len(np.unique(corners[:, axis].round(6))) == 2 for axis in (0, 1))
-    return None if kind == "rectangle" and upright else corners
-
-
-def ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ellipse in a rectangle, given by its four corners, as a polygon."""
-    angle = np.linspace(0, 2 * np.pi, _ROUND, endpoint=False)
-    middle, down, along = corners.mean(axis=0), *((corners[1:3] - corners[0:2]) / 2)
-    half: NDArray[np.float64] = middle + np.outer(np.cos(angle), down)
-    return half + np.outer(np.sin(angle), along)
+def _upright(ring: NDArray[np.float64]) -> bool:
+    """Return whether a ring is a rectangle along the slide's axes."""
+    return len(ring) == 4 and all(len(np.unique(ring[:, axis].round(6))) == 2 for axis in (0, 1))

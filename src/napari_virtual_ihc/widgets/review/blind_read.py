@@ -8,12 +8,12 @@ from napari.layers import Shapes
 from qtpy.QtCore import QObject, QTimer
 
 from napari_virtual_ihc.comparison.blind_read import BlindRead, now_utc
+from napari_virtual_ihc.widgets.areas import region_box, regions_in
 from napari_virtual_ihc.widgets.camera import look_at
 from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.review.blind import Blind
 from napari_virtual_ihc.widgets.review.bookmarks import present_view
 from napari_virtual_ihc.widgets.review.model import IN_VIEW, NO_STAIN
-from napari_virtual_ihc.widgets.review.regions import region_box, regions_in
 from napari_virtual_ihc.widgets.virtual import virtual_layers
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_virtual_ihc.comparison.blind_read import write_csv
 from napari_virtual_ihc.comparison.geojson import read_geojson, write_geojson
 from napari_virtual_ihc.errors import VirtualIhcError
+from napari_virtual_ihc.widgets.areas import regions_in
 from napari_virtual_ihc.widgets.review import file as review_file
 from napari_virtual_ihc.widgets.review.blind_read import BlindReading
 from napari_virtual_ihc.widgets.review.kept_views import KeptViews
@@ -24,7 +25,7 @@ from napari_virtual_ihc.widgets.review.model import (
 )
 from napari_virtual_ihc.widgets.review.opening import Opening
 from napari_virtual_ihc.widgets.review.page import ReviewPage
-from napari_virtual_ihc.widgets.review.regions import regions_in, show_regions
+from napari_virtual_ihc.widgets.review.regions import show_regions
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from napari_virtual_ihc.comparison.review_session import (
     save,
 )
 from napari_virtual_ihc.errors import ReviewError
+from napari_virtual_ihc.widgets.areas import regions_in
 from napari_virtual_ihc.widgets.compare.map_model import BETWEEN, titles
 from napari_virtual_ihc.widgets.layers import WARPED, path_of
 from napari_virtual_ihc.widgets.review.bookmarks import present_view
 from napari_virtual_ihc.widgets.review.layout import present_layout
 from napari_virtual_ihc.widgets.review.model import NO_SLIDE, STILL_READING
-from napari_virtual_ihc.widgets.review.regions import regions_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Between regions of a review and the outlines drawn on the canvas."""
+"""Draws the regions of a review on the canvas."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_virtual_ihc.comparison.geojson import Polygon, ReviewRegion
-from napari_virtual_ihc.widgets.camera import to_slide
-from napari_virtual_ihc.widgets.compare.regions import ellipse
+from napari_virtual_ihc.widgets.areas import region_box, regions_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,17 +15,10 @@ if TYPE_CHECKING:
     from napari.layers import Shapes
     from numpy.typing import NDArray
 
+    from napari_virtual_ihc.comparison.geojson import ReviewRegion
+
 NAME = "Regions of the review"
-_AREAS = ("rectangle", "polygon", "ellipse")
 _COLUMNS = ("identity", "name", "classification", "colour", "part", "hole")
-
-
-def regions_in(viewer: ViewerModel) -> tuple[ReviewRegion, ...]:
-    """Return every area drawn in the viewer or read into it, bottom layer first."""
-    found: list[ReviewRegion] = []
-    for layer in _shapes(viewer):
-        found += _regions_of(viewer, layer, len(found))
-    return tuple(found)
 
 
 def show_regions(viewer: ViewerModel, regions: Sequence[ReviewRegion]) -> int:
@@ -46,13 +37,6 @@ def show_regions(viewer: ViewerModel, regions: Sequence[ReviewRegion]) -> int:
         layer.features = features
         layer.refresh_text()
     return len(new)
-
-
-def region_box(region: ReviewRegion) -> tuple[float, float, float, float]:
-    """Return top, left, bottom and right of a region in µm."""
-    places = np.concatenate([part.outline for part in region.polygons])
-    (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)
-    return float(top), float(left), float(bottom), float(right)
 
 
 def _not_in(present: Sequence[ReviewRegion], regions: Sequence[ReviewRegion]) -> list[ReviewRegion]:
@@ -99,61 +83,3 @@ def _own_layer(viewer: ViewerModel) -> Shapes:
         )
     layer: Shapes = viewer.layers[NAME]
     return layer
-
-
-def _shapes(viewer: ViewerModel) -> list[Shapes]:
-    from napari.layers import Shapes
-
-    return [layer for layer in viewer.layers if isinstance(layer, Shapes)]
-
-
-def _regions_of(viewer: ViewerModel, layer: Shapes, before: int) -> list[ReviewRegion]:
-    """Return the areas of one layer; rings that were read as one region are one again."""
-    grouped: dict[str, list[tuple[dict[str, Any], NDArray[np.float64]]]] = {}
-    for index, (kind, facts) in enumerate(zip(layer.shape_type, _facts(layer), strict=True)):
-        if str(kind) in _AREAS:
-            key = facts.get("identity") or f"drawn {index}"
-            grouped.setdefault(key, []).append((facts, _corners(viewer, layer, index)))
-    return [
-        _joined(key, rows, before + number) for number, (key, rows) in enumerate(grouped.items(), 1)
-    ]
-
-
-def _facts(layer: Shapes) -> list[dict[str, Any]]:
-    """Return what each shape says of itself; nothing for one that was drawn or copied by hand."""
-    if "identity" not in layer.features.columns:
-        return [{}] * len(layer.data)
-    facts: list[dict[str, Any]] = layer.features.to_dict("records")
-    rings: set[tuple[Any, ...]] = set()
-    for row in facts:
-        ring = row["identity"], row["part"], row["hole"]
-        if ring in rings or not isinstance(row["identity"], str):
-            row.clear()
-        rings.add(ring)
-    return facts
-
-
-def _corners(viewer: ViewerModel, layer: Shapes, index: int) -> NDArray[np.float64]:
-    world = (layer.data_to_world(point)[-2:] for point in layer.data[index])
-    corners = np.array([to_slide(viewer, *point) for point in world])
-    return ellipse(corners) if str(layer.shape_type[index]) == "ellipse" else corners
-
-
-def _joined(
-    key: str, rows: list[tuple[dict[str, Any], NDArray[np.float64]]], number: int
-) -> ReviewRegion:
-    facts = rows[0][0]
-    if not facts:
-        return ReviewRegion((Polygon(rows[0][1]),), f"Region {number}")
-    parts: dict[int, dict[int, NDArray[np.float64]]] = {}
-    for row, ring in rows:
-        parts.setdefault(int(row["part"]), {})[int(row["hole"])] = ring
-    polygons = [_polygon(rings) for _, rings in sorted(parts.items()) if 0 in rings]
-    colour = str(facts["colour"]).lstrip("#")
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (0, 2, 4))
-    name, kind = str(facts["name"]), str(facts["classification"])
-    return ReviewRegion(tuple(polygons), name, kind, key, (red, green, blue))
-
-
-def _polygon(rings: dict[int, NDArray[np.float64]]) -> Polygon:
-    return Polygon(rings[0], tuple(ring for hole, ring in sorted(rings.items()) if hole))
