@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
+from compare_scene import he_slide, registered
 
 from napari_virtual_ihc.registration.affine import similarity
 from napari_virtual_ihc.registration.mapping import Mapping
 from napari_virtual_ihc.registration.registration import Registration, Section
 from napari_virtual_ihc.widgets.camera import rotation
 from napari_virtual_ihc.widgets.views.links import Straight, Through, link_again
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_virtual_ihc.slides.slide import Slide
+    from napari_virtual_ihc.widgets.session import Session
 
 SECTION = Section("0" * 32, (1000, 1000), 0.5)
 
@@ -36,3 +45,18 @@ def test_a_shift_is_kept_and_measured_anew() -> None:
     assert shifted.turn(40) == 40
     again = link_again(shifted, (100.0, 100.0), (101.0, 100.0))
     assert again.there((0.0, 0.0)) == (1.0, 0.0)
+
+
+def test_a_scan_is_linked_anew_when_it_is_registered(opened: Callable[[Slide], Session]) -> None:
+    session = opened(he_slide())
+    aligned = registered(session)
+    session.align(None)
+    session.panes.arrange(2)
+    (pane,) = session.panes.all()
+    session.panes.show(pane, aligned.moving.layer())
+    assert pane.link.on_he
+    session.align(aligned)
+    assert not pane.link.on_he
+    session.viewer.layers.remove(aligned.moving.layer())
+    assert pane.link.on_he
+    assert pane.layer is aligned.fixed.layer()

@@ -39,7 +39,7 @@ def same(one: NDArray[np.int32], other: NDArray[np.int32]) -> bool:
 
 
 def test_cutting_and_fading_two_layers(window: Viewer, page: Page) -> None:
-    session, _ = page(painted_slide(1024, 1024), FakePrepare())
+    session, translate = page(painted_slide(1024, 1024), FakePrepare())
     look_at(window, 256.0, 256.0, 20)
     assert wait_until_settled(session, 60)
     mixing, (he, virtual) = session.mixing, images(window)
@@ -76,8 +76,25 @@ def test_cutting_and_fading_two_layers(window: Viewer, page: Page) -> None:
     assert mixing.way is Way.BLINK
     go()
     assert mixing.way is Way.CHECKERBOARD
+    mixing.head.pair_wanted.emit(1, 1)
+    assert mixing.pair == (he, virtual)
+    translate.translation.set_model("other")
+    assert _spin_until(lambda: mixing.pair is not None and mixing.pair[1] is not virtual, 20)
+    assert wait_until_settled(session, 60)
+    he, virtual = images(window)
+    assert mixing.pair == (he, virtual)
+    assert mixing.way is Way.CHECKERBOARD
+    virtual.opacity = 0.9
     session.panes.arrange(2)
     assert mixing.way is None
+    (pane,) = session.panes.all()
+    own = session.panes.own(), pane.layer
+    go = mixing.hold_other()
+    assert (pane.layer, session.panes.own()) == own
+    go()
+    assert (session.panes.own(), pane.layer) == own
+    virtual.opacity = 0.9
+    assert pane.viewer.layers[-1].opacity == 0.9
     session.panes.arrange(1)
     assert wait_until_settled(session, 60)
     assert window.scene.camera.zoom == 2.0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from napari.components import ViewerModel
@@ -19,6 +21,9 @@ from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER
 from napari_virtual_ihc.widgets.review.bookmarks import go_to, present_view, step, title
 from napari_virtual_ihc.widgets.review.controller import ReviewController
+from napari_virtual_ihc.widgets.review.kept_views import KeptViews
+from napari_virtual_ihc.widgets.review.model import OTHER_SLIDE, ReviewState
+from napari_virtual_ihc.widgets.review.read_box import ReadBox
 from napari_virtual_ihc.widgets.review.regions import NAME, regions_in, show_regions
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 from napari_virtual_ihc.widgets.translate.controller import TranslateController
@@ -156,6 +161,9 @@ def test_regions_survive_the_canvas_and_a_turned_view() -> None:
     np.testing.assert_allclose(first.polygons[0].holes[0], HOLE, atol=1e-6)
     assert drawn.name == "Region 3"
     assert len(drawn.polygons[0].outline) == 64
+    again = [*regions, replace(drawn, identity="as saved"), ReviewRegion((Polygon(HOLE),), "new")]
+    assert show_regions(viewer, again) == 1
+    assert [region.name for region in regions_in(viewer)] == ["a", "", "new", "Region 4"]
     assert turning is not None
 
 
@@ -173,3 +181,31 @@ def test_a_view_is_found_again() -> None:
     assert title(kept, 2) == "2  necrosis (20×, 75° at 0.30, 0.12 mm)"
     assert [step(3, -1, 1), step(3, 2, 1), step(3, 0, -1), step(0, -1, 1)] == [0, 0, 2, -1]
     assert turning is not None
+
+
+def test_a_view_is_of_a_slide_and_is_dropped_alone() -> None:
+    viewer, state = ViewerModel(), ReviewState()
+    window = cast("Session", SimpleNamespace(viewer=viewer, chosen=None, slides=list))
+    kept = KeptViews(window, state)
+    state.views = (present_view(viewer, "a" * 32), present_view(viewer, "b" * 32))
+    kept.remove()
+    assert len(state.views) == 2
+    kept.go(1)
+    assert (state.current, state.error) == (1, OTHER_SLIDE)
+    kept.set_note("mitoses")
+    assert [view.note for view in state.views] == ["", "mitoses"]
+    kept.remove()
+    assert [view.slide for view in state.views] == ["a" * 32]
+
+
+def test_a_region_stays_chosen_while_others_come(qapp: object) -> None:
+    box, state = ReadBox(), ReviewState(regions=("in view", "a", "b"))
+    box.show_reads(state)
+    box.region.setCurrentIndex(2)
+    state.regions = ("in view", "new", "a", "b")
+    box.show_reads(state)
+    assert box.region.currentText() == "b"
+    state.regions = ("in view", "a")
+    box.show_reads(state)
+    assert box.region.currentText() == "in view"
+    box.deleteLater()
