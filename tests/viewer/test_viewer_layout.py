@@ -66,7 +66,7 @@ def open_pair(session: Session, folder: Path) -> None:
 def saved(review: ReviewController, path: Path) -> None:
     review.view.places.setChecked(True)
     review.attempt(review.save, path)
-    assert _spin_until(lambda: "Written" in review.state.notice or bool(review.state.error))
+    assert _spin_until(lambda: "Written" in review.state.notice or bool(review.state.error), 30)
     assert not review.state.error
 
 
@@ -77,6 +77,7 @@ def reopened(viewer: Viewer, path: Path) -> tuple[Session, ReviewController, Doc
     return session, review, dock
 
 
+@pytest.mark.slow
 def test_a_review_looks_as_it_did(
     window: Viewer, make_napari_viewer: Callable[..., Viewer], tmp_path: Path
 ) -> None:
@@ -145,7 +146,7 @@ def test_what_is_missing_is_said_and_all_else_is_shown(
     assert again.translating["model"] == "gone"
     (tmp_path / "he.png").unlink()
     page.attempt(page.open, path)
-    assert _spin_until(lambda: "Opened" in page.state.notice)
+    assert _spin_until(lambda: "Opened" in page.state.notice, 30)
     last = make_napari_viewer(show=True)
     empty, third, third_dock = reopened(last, path)
     assert "he.png beside it: open that slide first" in third.state.error

@@ -65,13 +65,13 @@ def test_four_panes_are_a_grid_that_moves_as_one(window: Viewer, page: Page) -> 
     turn_by(window, 90)
     look_at(window, 180.0, 300.0, 20)
     for pane in session.panes.all():
-        assert _spin_until(lambda: turn_of(pane.viewer) == 90)  # noqa: B023
+        assert _spin_until(lambda: turn_of(pane.viewer) == 90, 20)  # noqa: B023
         assert view_centre(pane.viewer) == pytest.approx((180, 300))
         assert pane.viewer.scene.camera.zoom == 2.0
     session.panes.show(last, virtual_layers(window)[0])
     assert wait_until_settled(session, 60)
     overlays = last.viewer.canvas.overlays
-    assert _spin_until(lambda: overlays[BANNER].visible)
+    assert _spin_until(lambda: overlays[BANNER].visible, 20)
     assert overlays[MAGNIFICATION].text == "20×"
     assert overlays.scale_bar.visible
     assert last.dressing.overview.isVisible()
