@@ -11,7 +11,7 @@ from test_viewer_window import _spin_until
 from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
 from napari_virtual_ihc.slides.phantom import Phantom
 from napari_virtual_ihc.widgets.align.controller import AlignController
-from napari_virtual_ihc.widgets.align.model import NO_PAIR, NO_SCALE
+from napari_virtual_ihc.widgets.align.model import NO_PAIR
 from napari_virtual_ihc.widgets.align.stage_model import EARLIER
 from napari_virtual_ihc.widgets.dock import Dock
 from napari_virtual_ihc.widgets.layers import WARPED, slide_layer, slide_of
@@ -115,7 +115,7 @@ def test_one_slide_or_a_slide_without_scale_is_told(window: Viewer, opened: Open
     window.add_layer(Image(data, **arguments))
     assert _spin_until(lambda: align.view.start.isEnabled())
     align.register()
-    assert align.view.error.text() == NO_SCALE
+    assert "states no µm/px: type it above." in align.view.error.text()
 
 
 def test_each_stage_is_shown_as_the_slide_lay_then(window: Viewer, opened: Open) -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QDoubleValidator
-from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_virtual_ihc.widgets.camera import PRESETS, current_magnification, set_magnification
 from napari_virtual_ihc.widgets.look import row, tool_button
-from napari_virtual_ihc.widgets.translate.model import magnification_text, scale_text
+from napari_virtual_ihc.widgets.scale_box import ScaleBox
+from napari_virtual_ihc.widgets.translate.model import magnification_text
 from napari_virtual_ihc.widgets.views.viewing import ViewingBox
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
-    from napari_virtual_ihc.widgets.slide_entry import SlideEntry
-
-_FINEST, _COARSEST = 0.01, 100.0
 
 
 class Header(QWidget):
@@ -33,15 +29,14 @@ class Header(QWidget):
         self.slides.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.scale = QLabel()
-        self.ask_scale = _scale_edit()
         self.magnification = QLabel()
         self.magnification.setMinimumWidth(36)
         self.presets = [self._preset(number) for number in PRESETS]
+        self.scale = ScaleBox(1, self.magnification, *self.presets)
         self.viewing = ViewingBox(session)
         self._lay_out()
         self.slides.activated.connect(self._on_slide_chosen)
-        self.ask_scale.returnPressed.connect(self._on_scale_typed)
+        self.scale.typed.connect(self._on_scale_typed)
         session.slides_changed.connect(self.refresh)
         session.slide_chosen.connect(self.refresh)
         session.camera_moved.connect(self._on_camera_moved)
@@ -49,7 +44,7 @@ class Header(QWidget):
 
     def refresh(self) -> None:
         """Show the session's slides and the chosen one's scale."""
-        entries = self._session.slides()
+        entries = self._session.originals()
         self.slides.blockSignals(True)
         self.slides.clear()
         self.slides.addItems([entry.name for entry in entries])
@@ -57,14 +52,16 @@ class Header(QWidget):
         self.slides.setCurrentIndex(entries.index(chosen) if chosen in entries else -1)
         self.slides.setEnabled(bool(entries))
         self.slides.blockSignals(False)
-        self._show_scale(chosen)
+        self.scale.show_scale(None if chosen is None else chosen.scale)
+        for button in self.presets:
+            button.setEnabled(chosen is not None and chosen.scale.mpp is not None)
         self._on_camera_moved()
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(row("H&E", self.slides))
-        layout.addWidget(row(self.scale, self.ask_scale, 1, self.magnification, *self.presets))
+        layout.addWidget(self.scale)
         layout.addWidget(self.viewing)
 
     def _preset(self, number: int) -> QWidget:
@@ -76,38 +73,15 @@ class Header(QWidget):
     def _magnify(self, number: int) -> None:
         set_magnification(self._session.viewer, number)
 
-    def _show_scale(self, entry: SlideEntry | None) -> None:
-        mpp = entry.slide.mpp if entry is not None else None
-        missing = entry is not None and mpp is None
-        self.scale.setText("" if entry is None or missing else scale_text(mpp))
-        self.ask_scale.setVisible(missing)
-        for button in self.presets:
-            button.setEnabled(mpp is not None)
-
     def _on_slide_chosen(self, index: int) -> None:
-        self._session.choose(self._session.slides()[index])
+        self._session.choose(self._session.originals()[index])
 
-    def _on_scale_typed(self) -> None:
-        chosen = self._session.chosen
-        text = self.ask_scale.text().replace(",", ".")
-        if chosen is None or not self.ask_scale.hasAcceptableInput():
-            return
-        self._session.set_scale(chosen, float(text))
+    def _on_scale_typed(self, mpp: float) -> None:
+        if self._session.chosen is not None:
+            self._session.set_scale(self._session.chosen, mpp)
 
     def _on_camera_moved(self) -> None:
         entry = self._session.chosen
         known = entry is not None and entry.slide.mpp is not None
         text = magnification_text(current_magnification(self._session.viewer)) if known else ""
         self.magnification.setText(text)
-
-
-def _scale_edit() -> QLineEdit:
-    edit = QLineEdit()
-    edit.setPlaceholderText("µm/px? e.g. 0.25, then Enter")
-    edit.setToolTip(
-        "This slide states no scale. Type its µm per pixel: about 0.25 at 40×, 0.5 at 20×."
-    )
-    validator = QDoubleValidator(_FINEST, _COARSEST, 6, edit)
-    edit.setValidator(validator)
-    edit.setAlignment(Qt.AlignmentFlag.AlignLeft)
-    return edit

@@ -98,6 +98,10 @@ class Session(Requests):
         """Return the slides open in this window, in the order they were opened."""
         return list(self._entries)
 
+    def originals(self) -> list[SlideEntry]:
+        """Return the slides that were opened, without those laid onto another one here."""
+        return [entry for entry in self._entries if not entry.registered]
+
     def choose(self, entry: SlideEntry | None) -> None:
         """Work on this slide from now on."""
         self.chosen = entry
@@ -110,15 +114,16 @@ class Session(Requests):
         self.aligned_changed.emit()
 
     def set_scale(self, entry: SlideEntry, mpp: float) -> None:
-        """Give a slide its µm/px, and keep looking at the same place."""
-        before = entry.slide.mpp or 1.0
+        """Give a slide its µm/px, and keep looking at the same place of the chosen one."""
+        times = mpp / (entry.slide.mpp or 1.0)
         camera = self.viewer.scene.camera
         center, zoom = camera.center, camera.zoom
         entry.set_scale(mpp)
-        camera.center = tuple(value * mpp / before for value in center)
-        camera.zoom = zoom * before / mpp
         self._part(entry)
-        self.choose(entry)
+        if entry is self.chosen:
+            camera.center = tuple(value * times for value in center)
+            camera.zoom = zoom / times
+            self.choose(entry)
         self.slides_changed.emit()
 
     def adapter_of(self, layer: Layer) -> LayerAdapter | None:
@@ -169,7 +174,7 @@ class Session(Requests):
         entry.refused.connect(self._on_slide_refused)
         self._entries.append(entry)
         entry.start()
-        if self.chosen is None:
+        if self.chosen is None and not entry.registered:
             self.choose(entry)
         self.slides_changed.emit()
 
@@ -178,7 +183,7 @@ class Session(Requests):
         self._entries.remove(entry)
         self._part(entry)
         if self.chosen is entry:
-            self.choose(self._entries[0] if self._entries else None)
+            self.choose(next(iter(self.originals()), None))
         self.slides_changed.emit()
 
     def _part(self, entry: SlideEntry) -> None:

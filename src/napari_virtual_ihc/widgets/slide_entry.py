@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_virtual_ihc.tiles.pyramid import TilePyramid
-from napari_virtual_ihc.widgets.layers import SLIDE, placing
+from napari_virtual_ihc.widgets.layers import SLIDE, WARPED, placing
+from napari_virtual_ihc.widgets.scale_model import KnownScale
 from napari_virtual_ihc.widgets.slide_facts import SlideFacts, read_facts
 from napari_virtual_ihc.widgets.work import Work
 
@@ -40,7 +41,7 @@ class SlideEntry(QObject):
     def __init__(self, layer: Image, slide: Slide) -> None:
         super().__init__()
         self.layer = weakref.ref(layer)
-        self.slide = slide
+        self.slide = self._opened = slide
         self.facts: SlideFacts | None = None
         self._work: Work[SlideFacts] | None = None
 
@@ -49,6 +50,17 @@ class SlideEntry(QObject):
         """Name of the layer, or of the slide once the layer is gone."""
         layer = self.layer()
         return self.slide.name if layer is None else str(layer.name)
+
+    @property
+    def registered(self) -> bool:
+        """Whether this is a slide as it lies on another one, made here and no file."""
+        layer = self.layer()
+        return layer is not None and WARPED in layer.metadata
+
+    @property
+    def scale(self) -> KnownScale:
+        """What is known of its scale."""
+        return KnownScale(self.name, self.slide.mpp, typed=self.slide.mpp != self._opened.mpp)
 
     def start(self) -> None:
         """Read the facts on a thread of their own."""
@@ -75,7 +87,7 @@ class SlideEntry(QObject):
         if layer is not None:
             for name, value in placing(mpp).items():
                 setattr(layer, name, value)
-        self.take(self.slide.with_mpp(mpp))
+        self.take(self._opened.with_mpp(mpp))
 
     def take(self, slide: Slide) -> None:
         """Show another slide of the same shape in the layer, once its facts are read."""

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_virtual_ihc.widgets.align.model import NO_SCALE
-from napari_virtual_ihc.widgets.layers import WARPED
-
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.align.model import AlignState
     from napari_virtual_ihc.widgets.align.placing import Pair
@@ -43,12 +40,17 @@ class PairChoice(QObject):
 
     def scaled(self) -> Pair | None:
         """Return the pair; None, and a sentence on the page, where one has no scale."""
-        pair = self.pair
-        self._state.error = self._state.notice = ""
-        if pair is not None and any(entry.slide.mpp is None for entry in pair):
-            self._state.error = NO_SCALE
-            return None
-        return pair
+        pair = self.pair or ()
+        sentences = (entry.scale.missing("above") for entry in pair)
+        asked = next(filter(None, sentences), "")
+        self._state.error, self._state.notice = asked, ""
+        return None if asked else self.pair
+
+    def give_scale(self, mpp: float) -> None:
+        """Take µm/px for the slide to lay onto the H&E."""
+        if self._moving is not None:
+            self._session.set_scale(self._moving, mpp)
+            self._state.error = ""
 
     def choose(self, index: int) -> None:
         """Take the slide at ``index`` of the page's list."""
@@ -71,16 +73,8 @@ class PairChoice(QObject):
             self._state.fixed = "" if chosen is None else chosen.name
             self._state.others = tuple(entry.name for entry in others)
             self._state.moving = -1 if self._moving is None else others.index(self._moving)
+            self._state.moving_scale = None if self._moving is None else self._moving.scale
         self.changed.emit()
 
     def _others(self) -> list[SlideEntry]:
-        return [
-            entry
-            for entry in self._session.slides()
-            if entry is not self._session.chosen and not _is_warped(entry)
-        ]
-
-
-def _is_warped(entry: SlideEntry) -> bool:
-    layer = entry.layer()
-    return layer is not None and WARPED in layer.metadata
+        return [entry for entry in self._session.originals() if entry is not self._session.chosen]

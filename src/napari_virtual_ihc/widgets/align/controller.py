@@ -116,6 +116,7 @@ class AlignController(QObject):
         self.session.undo_requested.connect(self._on_undo_requested)
         self.choice.changed.connect(self._on_pair_chosen)
         self.view.moving_chosen.connect(self.choice.choose)
+        self.view.scale.typed.connect(self.choice.give_scale)
         self.view.register_requested.connect(self.register)
         self.view.cancel_requested.connect(self.cancel)
         self.view.save_requested.connect(self._on_save_requested)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.registration.landmark_fit import Way
     from napari_virtual_ihc.registration.registration import Registration, StageResult
     from napari_virtual_ihc.widgets.align.stage_model import StageRow
+    from napari_virtual_ihc.widgets.scale_model import KnownScale
 
 NO_PAIR = (
     "Open the H&E and a real IHC slide of the next section; then the one is laid onto the other."
@@ -23,7 +24,6 @@ LAYING = "Laying the slide anew…"
 RESAMPLING = "Resampling the real IHC…"
 BY_WHOM = {"hand": "Moving by hand", "landmarks": "The pairs"}
 _MUCH = 0.1
-NO_SCALE = "A slide states no µm/px: choose it above and type it, then it can be registered."
 
 
 @dataclass
@@ -36,6 +36,8 @@ class AlignState:
         Name of the H&E.
     others
         Names of the slides that can be laid onto it.
+    moving_scale
+        What is known of the scale of the slide to be laid.
     moving
         Index among ``others``, −1 for none.
     activity, done, total
@@ -73,6 +75,7 @@ class AlignState:
     fixed: str = ""
     others: tuple[str, ...] = ()
     moving: int = -1
+    moving_scale: KnownScale | None = None
     activity: str = ""
     done: int = 0
     total: int = 0

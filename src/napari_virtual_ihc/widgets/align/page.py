@@ -19,6 +19,7 @@ from napari_virtual_ihc.widgets.look import (
     show_message,
     tool_button,
 )
+from napari_virtual_ihc.widgets.scale_box import ScaleBox
 
 
 class AlignPage(QWidget):
@@ -44,6 +45,7 @@ class AlignPage(QWidget):
         self.moving = QComboBox()
         self.moving.setToolTip("The slide that is laid onto the H&E; landmarks are not needed")
         self.moving.setMinimumContentsLength(14)
+        self.scale = ScaleBox()
         self.start = QPushButton("Register")
         self.save = QPushButton("Save…")
         self.load = QPushButton("Load…")
@@ -68,6 +70,9 @@ class AlignPage(QWidget):
         """Show every field of the state."""
         state = self._state
         self._show_slides(state)
+        scale = state.moving_scale
+        self.scale.setVisible(scale is not None and scale.open)
+        self.scale.show_scale(scale)
         busy, pair = bool(state.activity), state.moving >= 0
         self.start.setEnabled(pair and not busy)
         self.load.setEnabled(pair and not busy)
@@ -106,6 +111,7 @@ class AlignPage(QWidget):
         items: list[QWidget] = [
             self.hint,
             row("Lay onto the H&E", self.moving),
+            self.scale,
             row(self.start, 1, self.undo, self.redo, self.load, self.save),
             self.bar,
             self.progress,
