@@ -77,7 +77,7 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     set_turn(window, 30)
     show_regions(window, [ReviewRegion((Polygon(SQUARE, (HOLE,)),), "hot spot", "Tumor")])
     session.panes.arrange(2)
-    assert _spin_until(lambda: bool(seen_virtual(session)))
+    assert _spin_until(lambda: bool(seen_virtual(session)), 30)
     (pane,) = session.panes.all()
     assert _spin_until(lambda: banner(pane.viewer) and outlined(pane.viewer))
     review.view.reading.begin.click()
@@ -123,13 +123,13 @@ def test_a_blind_read_cannot_peek_and_is_saved(
     review.kept.keep("start")
     path = tmp_path / "case.json"
     review.attempt(review.save, path)
-    assert _spin_until(lambda: path.exists() and not review.state.activity)
+    assert _spin_until(lambda: path.exists() and not review.state.activity, 30)
     assert json.loads(path.read_text())["slides"][0]["path"] is None
     window.layers.remove(NAME)
     look_at(window, 400.0, 400.0, 5)
     set_turn(window, 0)
     review.attempt(review.open, path)
-    assert _spin_until(lambda: "Opened" in review.state.notice)
+    assert _spin_until(lambda: "Opened" in review.state.notice, 30)
     assert turn_of(window) == 30
     (region,) = regions_in(window)
     np.testing.assert_allclose(region.polygons[0].holes[0], HOLE, atol=0.01)
