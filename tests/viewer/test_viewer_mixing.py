@@ -10,10 +10,17 @@ from test_viewer_window import _spin_until
 from viewer_fakes import FakePrepare, painted_slide
 
 from napari_virtual_ihc.widgets.camera import look_at
-from napari_virtual_ihc.widgets.overlays import BANNER
+from napari_virtual_ihc.widgets.overlays import BANNER, BANNER_RGBA
 from napari_virtual_ihc.widgets.settle import wait_until_settled
-from napari_virtual_ihc.widgets.views.mixing_model import SQUARE_PX, Way, weights
+from napari_virtual_ihc.widgets.views.mixing_model import (
+    SQUARE_PX,
+    Way,
+    framed,
+    place_words,
+    weights,
+)
 from napari_virtual_ihc.widgets.views.solo import images
+from napari_virtual_ihc.widgets.virtual import banner_in_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +78,16 @@ def test_cutting_and_fading_two_layers(window: Viewer, page: Page) -> None:
     height = window.canvas.size[0]
     up = height - 1 - (np.arange(board.shape[0]) + height // 4)
     odd = (up[:, None] // SQUARE_PX + np.arange(width)[None] // SQUARE_PX) % 2 == 0
-    assert (shows_second == odd)[told_apart].mean() > 0.98
+    purple = np.rint(255 * np.array(BANNER_RGBA[:3]))
+    frames = np.abs(board - purple).max(axis=-1) <= 1
+    at = [np.arange(size) % SQUARE_PX for size in (height, width)]
+    edges = [np.minimum(one, SQUARE_PX - 1 - one) < 3 for one in at]
+    near = edges[0][up][:, None] | edges[1][None]
+    assert (frames == (near & odd)).mean() > 0.995
+    assert (shows_second == odd)[told_apart & ~near].mean() > 0.98
+    words = window.canvas.overlays[BANNER].text.replace("\n", " · ")
+    assert words.startswith("VIRTUAL Ki-67 in framed squares, REAL in the others · demo")
+    assert banner_in_view(window).startswith("VIRTUAL Ki-67 in framed squares")
     go = mixing.hold_other()
     assert mixing.way is Way.BLINK
     go()
@@ -99,6 +115,30 @@ def test_cutting_and_fading_two_layers(window: Viewer, page: Page) -> None:
     assert wait_until_settled(session, 60)
     assert window.scene.camera.zoom == 2.0
     assert [he.opacity, virtual.opacity] == [1.0, 0.9]
+    assert banner_in_view(window).startswith("VIRTUAL Ki-67 · demo")
+
+
+@pytest.mark.parametrize(
+    ("way", "share", "virtual", "expected"),
+    [
+        (Way.CURTAIN, 0.3, 0, "left of the line, REAL right"),
+        (Way.CURTAIN, 0.3, 1, "right of the line, REAL left"),
+        (Way.CHECKERBOARD, 0.5, 0, "in framed squares, REAL in the others"),
+        (Way.OPACITY, 0.4, 1, "mixed with REAL"),
+        (Way.OPACITY, 1.0, 1, ""),
+        (Way.BLINK, 1.0, 1, ""),
+    ],
+)
+def test_the_banner_says_where_what_is_virtual_is_seen(
+    way: Way, share: float, virtual: int, expected: str
+) -> None:
+    assert place_words(way, share, virtual, "REAL") == expected
+
+
+def test_the_virtual_one_of_two_layers_is_framed_and_never_the_uncut_one() -> None:
+    assert framed((True, False), second_is_base=False) == 0
+    assert framed((False, True), second_is_base=False) == 1
+    assert [framed((False, False), second_is_base=base) for base in (True, False)] == [0, 1]
 
 
 @pytest.mark.parametrize(

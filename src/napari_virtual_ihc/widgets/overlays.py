@@ -21,9 +21,13 @@ _WIDTH_PER_POINT = 0.95
 BANNER_RGBA = (0.43, 0.09, 0.42, 0.95)
 
 
-def banner_text(marker: str, model: str) -> str:
-    """Return the words of the banner for pixels of ``marker`` made by ``model``."""
-    return f"VIRTUAL {marker} · {model} · research use only"
+def banner_text(marker: str, model: str, where: str = "") -> str:
+    """Return the words of the banner for pixels of ``marker`` made by ``model``.
+
+    ``where`` says where in the picture they are, such as ``"left of the line"``.
+    """
+    seen = f" {where}" if where else ""
+    return f"VIRTUAL {marker}{seen} · {model} · research use only"
 
 
 def fit_banner(text: str, width: int) -> tuple[str, float]:

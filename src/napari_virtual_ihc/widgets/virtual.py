@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.widgets.camera import Box, bounding_box, to_slide, visible_box
-from napari_virtual_ihc.widgets.layers import HeatInfo, VirtualInfo, heat_of, slide_of, virtual_of
+from napari_virtual_ihc.widgets.layers import (
+    MIXED,
+    HeatInfo,
+    VirtualInfo,
+    heat_of,
+    slide_of,
+    virtual_of,
+)
 from napari_virtual_ihc.widgets.overlays import OVER, banner_text
 
 if TYPE_CHECKING:
@@ -15,8 +22,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_virtual_ihc.slides.slide import Slide
-
-T = TypeVar("T")
 
 
 def virtual_layers(viewer: ViewerModel) -> list[Layer]:
@@ -46,16 +51,22 @@ def toggle_virtual(viewer: ViewerModel) -> None:
 
 def virtual_in_view(viewer: ViewerModel) -> VirtualInfo | None:
     """Return what the topmost virtual layer on screen says of itself, or None."""
-    return _topmost(viewer, virtual_of)
+    layer = _topmost(viewer, virtual_of)
+    return None if layer is None else virtual_of(layer)
 
 
 def banner_in_view(viewer: ViewerModel) -> str:
-    """Return the words that say what is virtual on screen, and what lies over it; or none."""
-    info = virtual_in_view(viewer)
-    if info is None:
+    """Return the words that say what is virtual on screen, and what lies over it; or none.
+
+    Of a layer that is mixed with another one they say where it is seen instead.
+    """
+    layer = _topmost(viewer, virtual_of)
+    info = None if layer is None else virtual_of(layer)
+    if layer is None or info is None:
         return ""
-    covered = _topmost(viewer, _real_or_virtual) is not info
-    return (OVER if covered else "") + banner_text(info.marker, info.model)
+    where = layer.metadata.get(MIXED, "")
+    covered = not where and _topmost(viewer, _real_or_virtual) is not layer
+    return (OVER if covered else "") + banner_text(info.marker, info.model, where)
 
 
 def _real_or_virtual(layer: Layer) -> Slide | VirtualInfo | None:
@@ -64,15 +75,16 @@ def _real_or_virtual(layer: Layer) -> Slide | VirtualInfo | None:
 
 def heat_in_view(viewer: ViewerModel) -> HeatInfo | None:
     """Return what the topmost map on screen says of itself, or None."""
-    return _topmost(viewer, heat_of)
+    layer = _topmost(viewer, heat_of)
+    return None if layer is None else heat_of(layer)
 
 
-def _topmost(viewer: ViewerModel, info_of: Callable[[Layer], T | None]) -> T | None:
+def _topmost(viewer: ViewerModel, info_of: Callable[[Layer], object]) -> Layer | None:
     view = visible_box(viewer)
     for layer in reversed(viewer.layers):
-        info = info_of(layer)
-        if info is not None and layer.visible and layer.opacity and reaches(viewer, layer, view):
-            return info
+        shown = layer.visible and layer.opacity and info_of(layer) is not None
+        if shown and reaches(viewer, layer, view):
+            return layer
     return None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vispy.visuals.filters import Filter
 
+from napari_virtual_ihc.widgets.overlays import BANNER_RGBA
 from napari_virtual_ihc.widgets.window import canvas_of, node_of
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from napari.qt import QtViewer
     from vispy.scene import Node
 
+_FRAME_PX = 3
 _SHADER = """
 void keep_one_side() {
     float side;
@@ -24,6 +26,11 @@ void keep_one_side() {
         side = step($line, gl_FragCoord.x);
     }
     if (abs(side - $keep) > 0.5) { discard; }
+    vec2 from = mod(gl_FragCoord.xy, max($square, 1.0));
+    vec2 near = min(from, $square - from);
+    if ($square > 0.0 && min(near.x, near.y) < $frame && gl_FragColor.a > 0.0) {
+        gl_FragColor = vec4($colour, 1.0);
+    }
 }
 """
 
@@ -37,11 +44,15 @@ class Mask(Filter):
         What napari draws the layer with.
     keep
         0 for what is left of the line and for even squares, 1 for the other side.
+    frame_px
+        Width of a frame inside its squares, px of the frame buffer; 0 for none.
     """
 
-    def __init__(self, node: Node, keep: int) -> None:
+    def __init__(self, node: Node, keep: int, frame_px: float = 0.0) -> None:
         super().__init__(fcode=_SHADER, fhook="post", fpos=9)
         self.fshader["keep"] = float(keep)
+        self.fshader["frame"] = float(frame_px)
+        self.fshader["colour"] = BANNER_RGBA[:3]
         self._node = node
         self.cut(0.0)
         node.attach(self)
@@ -68,13 +79,15 @@ class Cut:
         self._window = weakref.ref(window)
         self._masks: list[Mask] = []
 
-    def begin(self, first: Image | None, second: Image | None) -> None:
-        """Give each of two layers its side; what is None is not cut."""
+    def begin(self, first: Image | None, second: Image | None, framed: int) -> None:
+        """Give each of two layers its side; what is None is not cut, one has framed squares."""
         self.end()
         window = self._window()
-        for layer, side in ((first, 0), (second, 1)):
+        for side, layer in enumerate((first, second)):
             if layer is not None and window is not None:
-                self._masks.append(Mask(node_of(window, layer), side))
+                ratio = canvas_of(window).devicePixelRatioF()
+                frame = _FRAME_PX * ratio if side == framed else 0.0
+                self._masks.append(Mask(node_of(window, layer), side, frame))
 
     def place(self, share: float, square: float) -> None:
         """Put the line at ``share`` of the width; squares are in widget pixels."""

@@ -82,6 +82,7 @@ class Mixing(QObject):
         self._blinking.stop()
         self._mixture.end()
         self._solo.restore()
+        self._known.canvas.label()
         self.head.hide()
         self.changed.emit()
 
@@ -199,6 +200,7 @@ class Mixing(QObject):
         base, on_top = base_of(self._known), second > first
         self._mixture.draw(self.pair, self.way, self.share, base, second_on_top=on_top)
         self.head.show_share(self.share)
+        self._known.canvas.label()
 
     def _offer(self) -> None:
         layers = self._images()

@@ -30,6 +30,35 @@ TIPS = {
 }
 
 
+def framed(virtual: tuple[bool, bool], *, second_is_base: bool) -> int:
+    """Return which of two layers has a frame around its squares: the one that is virtual.
+
+    Where both are, or neither, it is the second; but never the H&E, which is not cut.
+    """
+    if virtual[0] == virtual[1]:
+        return 0 if second_is_base else 1
+    return virtual.index(True)
+
+
+def place_words(way: Way, share: float, virtual: int, other: str) -> str:
+    """Return where the virtual one of two layers is seen, and the other; empty for one alone.
+
+    Parameters
+    ----------
+    virtual
+        0 where it is the first layer, 1 where it is the second.
+    other
+        What the other one is, such as ``"REAL"``; it may be empty.
+    """
+    if way is Way.CURTAIN:
+        here, there = ("right", "left") if virtual else ("left", "right")
+        return f"{here} of the line" + (f", {other} {there}" if other else "")
+    if way is Way.CHECKERBOARD:
+        return "in framed squares" + (f", {other} in the others" if other else "")
+    both = way is Way.OPACITY and 0 < share < 1
+    return f"mixed with {other}" if both and other else ""
+
+
 def weights(way: Way, share: float, *, second_on_top: bool) -> tuple[float, float]:
     """Return how much of its own opacity the first and the second layer have.
 

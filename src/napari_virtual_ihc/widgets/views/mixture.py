@@ -5,9 +5,16 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
+from napari_virtual_ihc.widgets.layers import MIXED, slide_of, virtual_of
 from napari_virtual_ihc.widgets.views.curtain import Curtain
 from napari_virtual_ihc.widgets.views.mask import Cut
-from napari_virtual_ihc.widgets.views.mixing_model import SQUARE_PX, Way, weights
+from napari_virtual_ihc.widgets.views.mixing_model import (
+    SQUARE_PX,
+    Way,
+    framed,
+    place_words,
+    weights,
+)
 from napari_virtual_ihc.widgets.window import canvas_of
 
 if TYPE_CHECKING:
@@ -15,6 +22,8 @@ if TYPE_CHECKING:
     from napari.qt import QtViewer
 
     Pair = tuple[Image, Image]
+
+REAL = "REAL"
 
 
 class Mixture:
@@ -41,7 +50,7 @@ class Mixture:
             self._opacity.setdefault(layer, layer.opacity)
         if way.cuts:
             first, second = (None if layer is base else layer for layer in pair)
-            self._cut.begin(first, second)
+            self._cut.begin(first, second, _framed(pair, base))
 
     def draw(
         self, pair: Pair, way: Way, share: float, base: Image | None, *, second_on_top: bool
@@ -54,20 +63,39 @@ class Mixture:
             if layer.opacity != wanted:
                 layer.opacity = wanted
         self._cut.place(share, SQUARE_PX if way is Way.CHECKERBOARD else 0.0)
-        self._name(str(pair[0].name), str(pair[1].name), way, share)
+        _tell(pair, way, share)
+        self._name(pair, way, share, _framed(pair, base))
 
     def end(self) -> None:
         """Show the layers whole, at their own opacity, without a word."""
         self._cut.end()
         for layer, opacity in list(self._opacity.items()):
+            layer.metadata.pop(MIXED, None)
             layer.opacity = opacity
         self._opacity.clear()
         self.curtain.say("")
 
-    def _name(self, first: str, second: str, way: Way, share: float) -> None:
+    def _name(self, pair: Pair, way: Way, share: float, framed: int) -> None:
+        first, second = (str(layer.name) for layer in pair)
         if way is Way.CURTAIN:
             self.curtain.show_at(share, first, second)
         elif way is Way.BLINK:
             self.curtain.say(second if share >= 0.5 else first)
+        elif way is Way.CHECKERBOARD:
+            marked, plain = (second, first) if framed else (first, second)
+            self.curtain.say(f"framed: {marked}\nothers: {plain}")
         else:
             self.curtain.say("")
+
+
+def _framed(pair: Pair, base: Image | None) -> int:
+    first, second = (virtual_of(layer) is not None for layer in pair)
+    return framed((first, second), second_is_base=pair[1] is base)
+
+
+def _tell(pair: Pair, way: Way, share: float) -> None:
+    """Have a virtual layer say where it is seen beside one that is none."""
+    for index, (layer, other) in enumerate(zip(pair, reversed(pair), strict=True)):
+        if virtual_of(layer) is not None and virtual_of(other) is None:
+            real = "" if slide_of(other) is None else REAL
+            layer.metadata[MIXED] = place_words(way, share, index, real)
