@@ -31,10 +31,11 @@ def test_every_square_is_withheld_once(fixed):
 
 def test_a_field_helps_withheld_squares_of_a_bent_section_and_not_of_another(fixed):
     bent = view_of(slide_of(section(1, BLUE, wavy), "ihc.png"), MPP)
-    straight, field = withheld_likeness(fixed, bent, affine_map.identity())
+    straight, field, rigid = withheld_likeness(fixed, bent, affine_map.identity(), (1.0, 1e6))
     assert field > straight + 0.02
+    assert rigid == pytest.approx(straight, abs=0.01)
     shifted = view_of(slide_of(section(1, BLUE, lambda p: p + 16), "ihc.png"), MPP)
-    straight, field = withheld_likeness(fixed, shifted, affine_map.identity())
+    straight, field = withheld_likeness(fixed, shifted, affine_map.identity(), (1.0,))
     assert field == pytest.approx(straight, abs=0.005)
 
 

@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.registration.view import View
 
 _ROUNDS = 8
-_STIFFNESS = 1.0
 _PULL_BACK = 0.01
 _TINY = 1e-6
 _SPACING = 1.5
 _LEAST_PX = 5.0
 
 
-def refine_elastic(fixed: View, moving: View, start: Affine, levels: Sequence[Level]) -> Mapping:
-    """Return ``start`` with a smooth field, refined at each level in turn."""
+def refine_elastic(
+    fixed: View, moving: View, start: Affine, levels: Sequence[Level], stiffness: float = 1.0
+) -> Mapping:
+    """Return ``start`` with a field refined at each level in turn, the smoother the stiffer."""
     mapping = Mapping(start)
     size = fixed.shape[0] * fixed.mpp, fixed.shape[1] * fixed.mpp
     for level in levels:
@@ -40,7 +41,7 @@ def refine_elastic(fixed: View, moving: View, start: Affine, levels: Sequence[Le
         px = views[0].mpp
 
         def fit(pairs: Pairs, px: float = px, step: int = level.step) -> Mapping:
-            field = fit_field(pairs, start, size, _SPACING * step * px, _LEAST_PX * px)
+            field = fit_field(pairs, start, size, _SPACING * step * px, _LEAST_PX * px, stiffness)
             return Mapping(start, field)
 
         for _ in range(level.rounds):
@@ -49,7 +50,12 @@ def refine_elastic(fixed: View, moving: View, start: Affine, levels: Sequence[Le
 
 
 def fit_field(
-    pairs: Pairs, affine: Affine, size_um: tuple[float, float], spacing: float, least_um: float
+    pairs: Pairs,
+    affine: Affine,
+    size_um: tuple[float, float],
+    spacing: float,
+    least_um: float,
+    stiffness: float = 1.0,
 ) -> Field:
     """Return the field that most matches agree on.
 
@@ -65,10 +71,12 @@ def fit_field(
         Of the lattice, µm.
     least_um
         Residuals under about this count in full.
+    stiffness
+        Of the bending energy, against matches of weight 1.
     """
     rows, cols = (int(np.ceil(side / spacing)) + 1 for side in size_um)
     basis = _hats(pairs.fixed / spacing, (rows, cols))
-    stiff = _STIFFNESS * _bending(rows, cols) + _PULL_BACK * _membrane(rows, cols)
+    stiff = stiffness * _bending(rows, cols) + _PULL_BACK * _membrane(rows, cols)
     stiff += _TINY * sparse.eye_array(rows * cols)
     wanted = pairs.moving - affine_map.apply(affine, pairs.fixed)
     values = np.zeros((rows * cols, 2))

@@ -32,6 +32,7 @@ _OTHER_SCALES = (0.4, 0.5, 0.63, 0.8, 1.25, 1.6, 2.0, 2.5)
 _AFFINE = (Level(160, 48, 8, 12, 3),)
 _FINER = (Level(320, 64, 16, 12, 2), Level(320, 48, 12, 12, 3))
 _ELASTIC = (Level(160, 40, 8, 12, 2), Level(320, 40, 10, 12, 2), Level(640, 56, 14, 10, 1))
+_STIFFNESSES = (1.0, 10.0)
 _TRIAL = (Level(320, 40, 10, 16, 2),)
 _EVERY = 3
 
@@ -135,13 +136,17 @@ def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResu
 
 
 def _elastic_stage(fixed: View, moving: View, best: Candidate) -> tuple[Mapping, StageResult]:
-    """Take the field if it helps squares it was not fitted to and folds nowhere."""
+    """Take the field if it helps squares it was not fitted to and folds nowhere.
+
+    It is as stiff as helps them most: sections that share little detail bear only a smooth one.
+    """
     affine = Mapping(best.affine)
-    before, after = withheld_likeness(fixed, moving, best.affine)
+    before, *fields = withheld_likeness(fixed, moving, best.affine, _STIFFNESSES)
+    after, stiffness = max(zip(fields, _STIFFNESSES, strict=True))
     if after <= before:
         why = "It does not help squares it was not fitted to; the affine map stands."
         return affine, StageResult("elastic", before, after, False, why)
-    mapping = refine_elastic(fixed, moving, best.affine, _ELASTIC)
+    mapping = refine_elastic(fixed, moving, best.affine, _ELASTIC, stiffness)
     if gates.folds(mapping):
         why = "Its field would fold the section; the affine map stands."
         return affine, StageResult("elastic", before, after, False, why)

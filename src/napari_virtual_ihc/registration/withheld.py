@@ -14,6 +14,8 @@ from napari_virtual_ihc.registration.refine import Level, refine_affine
 from napari_virtual_ihc.registration.similarity import likeness, squares_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_virtual_ihc.registration.affine import Affine
@@ -47,27 +49,39 @@ def without(fixed: View, every: int, first: tuple[int, int]) -> tuple[Seats, Vie
     return seats, replace(fixed, known=fixed.known & ~mask)
 
 
-def withheld_likeness(fixed: View, moving: View, affine: Affine) -> tuple[float, float]:
-    """Return the mean correlation of withheld squares by an affine map, and by a field on it.
+def withheld_likeness(
+    fixed: View, moving: View, affine: Affine, stiffnesses: Sequence[float]
+) -> tuple[float, ...]:
+    """Return the mean correlation of withheld squares by an affine map, and by fields on it.
 
-    Four times a quarter of the squares is withheld; both maps are fitted to the others alone, so
-    that neither knows the squares that judge them. Equal where none could be compared by both.
+    Four times a quarter of the squares is withheld; all maps are fitted to the others alone, so
+    that none knows the squares that judge it. The first is the affine map's, then one for each
+    stiffness; all 0 where no square could be compared by all.
     """
-    folds = [_fold(fixed, moving, affine, first) for first in product(range(_EVERY), range(_EVERY))]
+    folds = [
+        _fold(fixed, moving, affine, stiffnesses, first)
+        for first in product(range(_EVERY), range(_EVERY))
+    ]
     scores = np.concatenate(folds, axis=1)
-    both = scores[:, np.isfinite(scores).all(axis=0)]
-    if not both.size:
-        return 0.0, 0.0
-    return float(both[0].mean()), float(both[1].mean())
+    by_all = scores[:, np.isfinite(scores).all(axis=0)]
+    if not by_all.size:
+        return (0.0,) * len(scores)
+    return tuple(float(mean) for mean in by_all.mean(axis=1))
 
 
-def _fold(fixed: View, moving: View, affine: Affine, first: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the withheld squares' correlations by both maps, (2, squares), nan where not seen."""
+def _fold(
+    fixed: View,
+    moving: View,
+    affine: Affine,
+    stiffnesses: Sequence[float],
+    first: tuple[int, int],
+) -> NDArray[np.float64]:
+    """Return the withheld squares' correlations by all maps, (maps, squares); nan where unseen."""
     seats, part = without(fixed, _EVERY, first)
     straight = refine_affine(part, moving, affine, _AFFINE)
-    bent = refine_elastic(part, moving, straight, _FIELD)
-    scores = np.full((2, *seats.shape), np.nan)
-    for row, mapping in zip(scores, (Mapping(straight), bent), strict=True):
+    fields = (refine_elastic(part, moving, straight, _FIELD, stiff) for stiff in stiffnesses)
+    scores = np.full((1 + len(stiffnesses), *seats.shape), np.nan)
+    for row, mapping in zip(scores, (Mapping(straight), *fields), strict=True):
         found = likeness(fixed, moving, mapping).only(seats)
         row[tuple(found.seats.T)] = found.scores
-    return scores.reshape(2, -1)
+    return scores.reshape(len(scores), -1)
