@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _ALGORITHM = "jittered/2"
 STAIN = 0.05
 """Share by which all stains are made stronger or weaker, as by a thicker or thinner section."""
+MOST_WAVERING = 0.5
+"""Share of the contrast of the last colour of a map; of clean tissue nearly all has less."""
 
 
 @dataclass(frozen=True)

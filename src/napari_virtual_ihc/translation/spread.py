@@ -28,17 +28,16 @@ if TYPE_CHECKING:
 _ALGORITHM = "spread/2"
 CELL_PX = 32
 """Side of a value's place, px of the answers' grid, of which tiles are multiples."""
-_HIGH = 0.5
 _FLAT = 0.02
 
 
-def spread_scale(title: str) -> HeatScale:
-    """Return what the colours of a spread mean: 0 to 0.5 of the contrast."""
+def spread_scale(title: str, high: float = 1.0) -> HeatScale:
+    """Return what the colours of a spread mean: 0 to ``high`` of the contrast."""
     formula = (
         f"√(σ² / (σ² + τ² + {_FLAT}²)) per {CELL_PX} px: σ² the variance of OD among the answers, "
         "τ² that of their mean from pixel to pixel, red, green and blue summed"
     )
-    return HeatScale("spread", title, "of the contrast", 0.0, _HIGH, "viridis", formula)
+    return HeatScale("spread", title, "of the contrast", 0.0, high, "viridis", formula)
 
 
 def over_seeds(translator: Translator, count: int) -> list[Translator]:
@@ -89,6 +88,8 @@ class Spread:
         Such as ``"Spread over 3 seeds"``.
     cache
         Of the producers' tiles.
+    high
+        Value of the last colour, up to 1.
 
     Raises
     ------
@@ -100,19 +101,22 @@ class Spread:
     levels = 1
     persist = True
 
-    def __init__(self, producers: Sequence[TileProducer], title: str, cache: TileCache) -> None:
+    def __init__(
+        self, producers: Sequence[TileProducer], title: str, cache: TileCache, high: float = 1.0
+    ) -> None:
         if len(producers) < 2:
             raise ValueError("A spread needs two producers at least.")
         if any(one.grid != producers[0].grid for one in producers):
             raise ValueError("The producers of a spread must have one grid.")
         self._answers = tuple(Answers(one, cache) for one in producers)
-        self.scale = spread_scale(title)
+        self.scale = spread_scale(title, high)
         self.label = title
 
     @property
     def key(self) -> str:
         """Hash of everything the bytes depend on."""
-        return hash_of(_ALGORITHM, self.scale.formula, *(one.producer.key for one in self._answers))
+        keys = (one.producer.key for one in self._answers)
+        return hash_of(_ALGORITHM, self.scale.formula, self.scale.high, *keys)
 
     @property
     def grid(self) -> TileGrid:

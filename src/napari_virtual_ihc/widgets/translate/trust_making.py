@@ -58,7 +58,7 @@ class TrustMaps:
         return self._spread(choice, cache)
 
     def _spread(self, choice: str, cache: TileCache) -> Spread:
-        from napari_virtual_ihc.translation.jitter import under_jitter
+        from napari_virtual_ihc.translation.jitter import MOST_WAVERING, under_jitter
         from napari_virtual_ihc.translation.spread import Spread, disagreement, over_seeds
 
         device, other = self.translator.choice.device, other_model(choice)
@@ -69,7 +69,8 @@ class TrustMaps:
             return disagreement(models, cache)
         if choice == JITTER:
             asked = [Courteous(one, device) for one in under_jitter(self.translator)]
-            return Spread(asked, f"Wavering over {len(asked)} ways of asking", cache)
+            title = f"Wavering over {len(asked)} ways of asking"
+            return Spread(asked, title, cache, MOST_WAVERING)
         seeds = over_seeds(self.translator, SEEDS[choice])
         return Spread([Courteous(one, device) for one in seeds], choice.capitalize(), cache)
 
