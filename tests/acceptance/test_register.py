@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from napari_virtual_ihc.cli.app import run
 from napari_virtual_ihc.registration.affine import fit
@@ -55,6 +56,25 @@ def test_the_kidney_takes_its_field(
     assert told["accepted_stage"] == "elastic"
     assert told["rtre_median"] <= 0.0026
     assert told["improved"] >= 0.96
+
+
+@pytest.mark.slow
+def test_a_wrong_scale_gives_the_right_map_or_none(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, half = shared_data / "landmarks_lung_lesion3", tmp_path / "half.png"
+    with Image.open(folder / "Ki67.jpg") as whole:
+        whole.resize((whole.width // 2, whole.height // 2), Image.Resampling.LANCZOS).save(half)
+    words = ["register", str(folder / "He.jpg"), str(half), str(tmp_path / "out"), "--json"]
+    code = run([*words, "--mpp-fixed", "3.48", "--mpp-moving", "3.48"])
+    printed = capsys.readouterr()
+    if code:
+        assert "does not fit" in printed.err
+        return
+    told = json.loads(printed.out)
+    assert told["scale"] == pytest.approx(0.48, abs=0.02)
+    assert abs(told["angle_deg"]) < 10
+    assert any("times its stated scale" in note for note in told["notes"])
 
 
 def test_a_missing_scale_is_one_sentence(

@@ -6,6 +6,8 @@ from scenes import BLUE, EOSIN, MPP, SIDE, section, slide_of
 
 from napari_virtual_ihc.errors import MissingScaleError, RegistrationError
 from napari_virtual_ihc.registration import affine as affine_map
+from napari_virtual_ihc.registration.judge import Judge
+from napari_virtual_ihc.registration.mapping import Mapping
 from napari_virtual_ihc.registration.register import register
 
 MIDDLE = np.full(2, SIDE * MPP / 2)
@@ -34,6 +36,8 @@ def test_a_turned_and_bent_section_is_found(fixed, angle, mirrored):
     )
     assert found.stage == "elastic"
     assert found.mirrored == mirrored
+    assert found.stages[0].before == Judge(fixed, moving).likeness(Mapping(affine_map.identity()))
+    assert found.stages[0].before < 0.3 < found.stages[0].after
     assert any("mirrored" in note for note in found.notes) == mirrored
     assert np.median(away) < 6.0
 

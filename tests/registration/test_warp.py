@@ -193,5 +193,5 @@ def test_a_map_made_elsewhere_is_measured_and_kept(slide):
     folded.values[:, 2, 1] = 900.0
     wrong = measured(Mapping(np.array([[1.0, 0, 700], [0, 1, 0]]), folded), slide, slide)
     assert wrong.agreeing < 0.28
-    assert any("look at it" in note for note in wrong.notes)
+    assert any("Look at it" in note for note in wrong.notes)
     assert any("folds" in note for note in wrong.notes)

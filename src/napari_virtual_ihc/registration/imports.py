@@ -56,16 +56,18 @@ def measured(mapping: Mapping, fixed: Slide, moving: Slide) -> Registration:
     """
     _require_sane(mapping, fixed, moving)
     judge = Judge(fixed, moving)
+    evidence = judge.evidence(mapping)
     before, after = (judge.likeness(one) for one in (Mapping(identity()), mapping))
-    agreeing = judge.agreeing(mapping)
-    notes = [f"This registration was made elsewhere; {100 * agreeing:.0f} % of squares agree."]
-    notes += doubts(agreeing)
+    notes = [
+        f"This registration was made elsewhere; {100 * evidence.agreeing:.0f} % of squares agree."
+    ]
+    notes += doubts(evidence)
     if folds(mapping):
         notes.append("Its field folds the section somewhere; tissue is not comparable there.")
     stage = StageResult("given", before, after, True, "It was made elsewhere.", mapping)
     sections = Section.of(fixed), Section.of(moving)
     return Registration(
-        mapping, *sections, (stage,), agreeing, (*notes, *remarks(moving, mapping.affine))
+        mapping, *sections, (stage,), evidence.agreeing, (*notes, *remarks(moving, mapping.affine))
     )
 
 

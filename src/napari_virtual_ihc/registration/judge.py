@@ -11,6 +11,7 @@ from napari_virtual_ihc.registration.similarity import likeness
 from napari_virtual_ihc.registration.view import views_of
 
 if TYPE_CHECKING:
+    from napari_virtual_ihc.registration.evidence import Evidence
     from napari_virtual_ihc.registration.mapping import Mapping
     from napari_virtual_ihc.registration.view import View
     from napari_virtual_ihc.slides.slide import Slide
@@ -33,10 +34,14 @@ class Judge:
     def _views(self) -> tuple[View, View]:
         return views_of(self.fixed, self.moving)
 
-    def likeness(self, mapping: Mapping) -> float:
-        """Return the mean correlation of squares of tissue through a map, −1 to 1."""
-        return likeness(*self._views, mapping).mean
+    def likeness(self, mapping: Mapping) -> float | None:
+        """Return the mean correlation of squares of tissue, −1 to 1; None where none is on both."""
+        return likeness(*self._views, mapping).known
+
+    def evidence(self, mapping: Mapping) -> Evidence:
+        """Return what speaks for a map."""
+        return evidence_for(*self._views, mapping)
 
     def agreeing(self, mapping: Mapping) -> float:
         """Return the share of squares that, free to move, agree with a map, 0 to 1."""
-        return evidence_for(*self._views, mapping).agreeing
+        return self.evidence(mapping).agreeing

@@ -132,10 +132,10 @@ def registration_of(placement: Placement, judge: Judge) -> Registration:
         mapping = fitted
     if stages == base.stages:
         return replace(base, placement=placement) if placement.by_people() else base
-    agreeing = judge.agreeing(mapping)
-    notes = remarks(judge.moving, mapping.affine) + doubts(agreeing, base.agreeing)
+    evidence = judge.evidence(mapping)
+    notes = remarks(judge.moving, mapping.affine) + doubts(evidence, base.agreeing)
     return Registration(
-        mapping, base.fixed, base.moving, stages, agreeing, notes, placement
+        mapping, base.fixed, base.moving, stages, evidence.agreeing, notes, placement
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration import gates
+from napari_virtual_ihc.registration.affine import identity
 from napari_virtual_ihc.registration.coarse import starts
 from napari_virtual_ihc.registration.elastic import refine_elastic
 from napari_virtual_ihc.registration.evidence import evidence_for
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _COARSE_PX = 128
 _KEPT = 4
 _OTHER_SCALES = (0.4, 0.5, 0.63, 0.8, 1.25, 1.6, 2.0, 2.5)
+_HALF_AND_TWICE = (0.5, 2.0)
 _AFFINE = (Level(160, 48, 8, 12, 3),)
 _FINER = (Level(320, 64, 16, 12, 2), Level(320, 48, 12, 12, 3))
 _ELASTIC = (Level(160, 40, 8, 12, 2), Level(320, 40, 10, 12, 2), Level(640, 56, 14, 10, 1))
@@ -72,27 +74,34 @@ def register(
         Where a slide shows no tissue, the order is wrong, or no fit is believable.
     """
     views = views_of(fixed, moving)
-    for slide, view in zip((fixed, moving), views, strict=True):
-        gates.require_tissue(slide, view)
-    gates.require_order(fixed, moving)
+    names = gates.names(fixed, moving)
+    for name, view in zip(names, views, strict=True):
+        gates.require_tissue(name, view)
+    order = gates.order_remarks(fixed, moving)
     best = _best(*views, report)
-    reason = gates.objection(best.affine, best.evidence)
-    if reason:
-        raise RegistrationError(f"{moving.name} does not fit {fixed.name}: {reason}.")
+    _require_fit(names, gates.objection(best.affine, best.evidence))
     mapping, last = _elastic_stage(*views, best)
     evidence = evidence_for(*views, mapping)
+    _require_fit(names, gates.objection(mapping.affine, evidence, gates.LEAST_KEPT))
+    notes = (*order, *gates.remarks(moving, best.affine), *gates.weakness(best.evidence))
     return Registration(
         mapping, Section.of(fixed), Section.of(moving), (*_first_stages(*views, best), last),
-        evidence.agreeing, gates.remarks(moving, best.affine),
+        evidence.agreeing, notes,
     )  # fmt: skip
 
 
+def _require_fit(names: tuple[str, str], reason: str) -> None:
+    if reason:
+        raise RegistrationError(f"{names[1]} does not fit {names[0]}: {reason}.")
+
+
 def _best(fixed: View, moving: View, report: Report) -> Candidate:
-    """Return the best candidate at the stated scale, else at another one."""
+    """Return the best candidate at the stated scale; where there is doubt, at any."""
     best = _at_scales(fixed, moving, (1.0,), report)
-    if not gates.objection(best.affine, best.evidence):
+    believed = not gates.objection(best.affine, best.evidence)
+    if believed and gates.margin(best.evidence, gates.SURE) >= 0:
         return best
-    other = _at_scales(fixed, moving, _OTHER_SCALES, report)
+    other = _at_scales(fixed, moving, _HALF_AND_TWICE if believed else _OTHER_SCALES, report)
     return max(best, other, key=_merit)
 
 
@@ -119,7 +128,7 @@ def _better(fixed: View, moving: View, affine: Affine, level: Level) -> Affine:
 
 def _merit(candidate: Candidate) -> tuple[bool, float]:
     believable = not gates.objection(candidate.affine, candidate.evidence)
-    return believable, candidate.evidence.agreeing
+    return believable, gates.margin(candidate.evidence, gates.LEAST_TRIED)
 
 
 def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResult, StageResult]:
@@ -127,11 +136,13 @@ def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResu
         likeness(fixed, moving, Mapping(affine)).mean for affine in (best.start, best.affine)
     )
     why = "The best of all rotations and both sides."
-    coarse = StageResult("coarse", 0.0, before, True, why, Mapping(best.start))
+    lying = likeness(fixed, moving, Mapping(identity())).known
+    coarse = StageResult("coarse", lying, before, True, why, Mapping(best.start))
     if after <= before:
         why = "It makes squares no more alike; the coarse map stands."
         return coarse, StageResult("affine", before, after, False, why)
-    why = f"{100 * best.evidence.agreeing:.0f} % of the squares agree near it."
+    share = 100 * best.evidence.agreeing
+    why = f"{share:.0f} % of the squares agree with a field on it, fitted to part of them."
     return coarse, StageResult("affine", before, after, True, why, Mapping(best.affine))
 
 

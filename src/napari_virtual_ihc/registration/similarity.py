@@ -35,6 +35,11 @@ class Likeness(NamedTuple):
         """Mean correlation; 0 where there is no square."""
         return float(self.scores.mean()) if len(self.scores) else 0.0
 
+    @property
+    def known(self) -> float | None:
+        """Mean correlation; None where there is no square."""
+        return self.mean if len(self.scores) else None
+
     def only(self, seats: NDArray[np.bool_]) -> Likeness:
         """Return the squares whose seats are marked in (rows, cols) bool."""
         inside = seats[tuple(self.seats.T)]
