@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 from compare_scene import he_slide, registered
+from napari.components import ViewerModel
+from test_viewer_window import _spin_until
 
 from napari_virtual_ihc.registration.affine import similarity
 from napari_virtual_ihc.registration.mapping import Mapping
 from napari_virtual_ihc.registration.registration import Registration, Section
 from napari_virtual_ihc.widgets.camera import rotation
+from napari_virtual_ihc.widgets.views.following import Following
 from napari_virtual_ihc.widgets.views.links import Straight, Through, link_again
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.widgets.session import Session
+    from napari_virtual_ihc.widgets.views.pane import Pane
 
 SECTION = Section("0" * 32, (1000, 1000), 0.5)
 
@@ -60,3 +64,34 @@ def test_a_scan_is_linked_anew_when_it_is_registered(opened: Callable[[Slide], S
     session.viewer.layers.remove(aligned.moving.layer())
     assert pane.link.on_he
     assert pane.layer is aligned.fixed.layer()
+
+
+class Told:
+    """A pane that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def lead(self, _main: ViewerModel) -> None:
+        self.told.append("lead")
+
+    def follow(self, _main: ViewerModel) -> None:
+        self.told.append("follow")
+
+
+def test_a_pane_leads_unless_the_window_moved_too(qapp: object) -> None:
+    main, panes = ViewerModel(), [Told(), Told()]
+    following = Following(main, cast("list[Pane]", panes))
+    following.pane_moved(cast("Pane", panes[0]))
+    assert _spin_until(lambda: panes[0].told == ["lead"])
+    assert panes[1].told == ["follow"]
+    for first, second in ((True, False), (False, True)):
+        for pane in panes:
+            pane.told.clear()
+        for window_moves in (first, second):
+            if window_moves:
+                following.main_moved()
+            else:
+                following.pane_moved(cast("Pane", panes[0]))
+        assert _spin_until(lambda: bool(panes[0].told))
+        assert [pane.told for pane in panes] == [["follow"], ["follow"]]

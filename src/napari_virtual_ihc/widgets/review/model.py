@@ -58,7 +58,7 @@ def opened_lines(name: str, missing: Sequence[LayerName]) -> tuple[str, str]:
         return f"Opened: {name}", ""
     words = ", ".join(str(layer) for layer in missing)
     return f"Opened: {name}", (
-        f"Not shown again: {words}; the page that makes it says why. All else was opened."
+        f"Not shown again: {words} (its page says why, or is not open). All else was opened."
     )
 
 

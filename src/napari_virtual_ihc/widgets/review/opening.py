@@ -70,7 +70,8 @@ class Opening(QObject):
         session, laid = self._session, review.registration
         if laid is not None and laid.folder is not None:
             session.lay_requested.emit(path.parent / laid.folder, entries[laid.moving])
-        session.translation_requested.emit({"model": review.model, **review.settings})
+        if review.model:
+            session.translation_requested.emit({"model": review.model, **review.settings})
         for layer in () if review.layout is None else review.layout.layers():
             if layer.between:
                 session.map_requested.emit(layer.name, layer.between)

@@ -48,8 +48,10 @@ class Following(QObject):
         self._leader = None
 
     def _lead(self, leader: Pane | None) -> None:
+        """Follow soon; a pane that is only resized does not lead where the window's own moved."""
         if self._panes and not self._busy:
-            self._leader = leader
+            if leader is None or not self._soon.isActive():
+                self._leader = leader
             self._soon.start()
 
     def _follow(self) -> None:
