@@ -105,6 +105,24 @@ def test_regions_come_back_as_they_went(tmp_path: Path) -> None:
             np.testing.assert_allclose(other, one, atol=0.001)
 
 
+def test_what_else_qupath_tells_of_a_region_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "qupath.geojson"
+    path.write_text(json.dumps(QUPATH).replace("1.5}", '1.5, "Hue": NaN}'))
+    first, second = read_geojson(path, 0.5).regions
+    assert first.more == {"isLocked": True, "measurements": {"Area": 1.5, "Hue": None}}
+    assert second.more == {}
+    write_geojson(path, [first], 0.5)
+    (feature,) = json.loads(path.read_text("utf-8"))["features"]
+    assert feature["properties"] == {
+        "objectType": "annotation",
+        "color": [200, 0, 0],
+        "isLocked": True,
+        "measurements": {"Area": 1.5, "Hue": None},
+        "name": "hot spot",
+        "classification": {"name": "Tumor", "color": [200, 0, 0]},
+    }
+
+
 def test_qupaths_fields_are_written() -> None:
     square = Polygon(np.array([[0, 0], [0, 5], [5, 5], [5, 0.0]]))
     (feature,) = to_geojson([ReviewRegion((square,), "a", "Tumor")], 0.5)["features"]

@@ -150,12 +150,17 @@ def test_regions_survive_the_canvas_and_a_turned_view() -> None:
     turning = Turning(viewer)
     set_turn(viewer, 40)
     parts = (Polygon(SQUARE, (HOLE,)), Polygon(SQUARE + 300))
-    regions = [ReviewRegion(parts, "a", "Tumor", colour=(255, 0, 10)), ReviewRegion(parts[:1])]
+    more = {"measurements": {"Area": 1.5}, "isLocked": True}
+    regions = [
+        ReviewRegion(parts, "a", "Tumor", colour=(255, 0, 10), more=more),
+        ReviewRegion(parts[:1]),
+    ]
     show_regions(viewer, regions)
     viewer.add_shapes([SQUARE], shape_type="ellipse", ndim=2)
     first, second, drawn = regions_in(viewer)
     assert (first.name, first.classification, first.identity) == ("a", "Tumor", regions[0].identity)
     assert first.colour == (255, 0, 10)
+    assert (first.more, second.more) == (more, {})
     assert second.identity == regions[1].identity
     np.testing.assert_allclose(first.polygons[1].outline, SQUARE + 300, atol=1e-6)
     np.testing.assert_allclose(first.polygons[0].holes[0], HOLE, atol=1e-6)

@@ -2,7 +2,8 @@
 
 A ``FeatureCollection`` of polygons in pixels of level 0, x first, (0, 0) at the corner of the first
 pixel; ``properties`` hold ``objectType``, ``name``, ``color`` and ``classification`` as QuPath
-(0.4 and later) has them. Regions here are in µm, y first.
+(0.4 and later) has them, and others such as ``measurements``, which are kept as they are. Regions
+here are in µm, y first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from napari_virtual_ihc.errors import ReviewError
 from napari_virtual_ihc.files import atomic_write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,6 +31,8 @@ _FEWEST = 4
 """Positions of a closed ring, the first repeated at the end."""
 _DIGITS = 3
 _COLOUR = (31, 79, 216)
+_OURS = ("objectType", "name", "color", "classification")
+"""Properties that are written anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,8 @@ class ReviewRegion:
         UUID that QuPath keeps.
     colour
         Of its outline, RGB 0-255.
+    more
+        What else a file told of it, JSON values by name; nothing here reads them.
     """
 
     polygons: tuple[Polygon, ...]
@@ -69,6 +74,7 @@ class ReviewRegion:
     classification: str = ""
     identity: str = field(default_factory=lambda: str(uuid.uuid4()))
     colour: tuple[int, int, int] = _COLOUR
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ def write_geojson(path: Path, regions: Sequence[ReviewRegion], mpp: float) -> No
 
 
 def read_geojson(path: Path, mpp: float) -> ReadRegions:
-    """Read regions that QuPath or :func:`write_geojson` wrote.
+    """Read regions that QuPath or :func:`write_geojson` wrote; measurements of NaN become null.
 
     Raises
     ------
@@ -143,7 +149,7 @@ def read_geojson(path: Path, mpp: float) -> ReadRegions:
         Where the file is missing, no JSON, or holds no features.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _name: None)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ReviewError(f"{path.name} cannot be read as GeoJSON: {error}.") from error
     return from_geojson(content, mpp, path.name)
@@ -183,6 +189,7 @@ def _region(feature: dict[str, Any], mpp: float) -> ReviewRegion:
         ": ".join(classification.get("names") or [classification.get("name") or ""]),
         str(feature.get("id") or uuid.uuid4()),
         (red, green, blue),
+        {name: value for name, value in properties.items() if name not in _OURS},
     )
 
 
@@ -210,7 +217,7 @@ def _feature(region: ReviewRegion, mpp: float) -> dict[str, Any]:
         [_positions(ring, mpp) for ring in (one.outline, *one.holes)] for one in region.polygons
     ]
     single = len(parts) == 1
-    properties: dict[str, Any] = {"objectType": "annotation", "color": list(region.colour)}
+    properties = {"objectType": "annotation", "color": list(region.colour), **region.more}
     if region.name:
         properties["name"] = region.name
     if region.classification:

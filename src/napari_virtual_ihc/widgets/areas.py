@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,12 @@ def region_box(region: ReviewRegion) -> tuple[float, float, float, float]:
     places = np.concatenate([part.outline for part in region.polygons])
     (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)
     return float(top), float(left), float(bottom), float(right)
+
+
+def lies_outside(region: ReviewRegion, size_um: tuple[float, float]) -> bool:
+    """Whether nothing of a region lies on a slide of ``size_um`` (height, width)."""
+    top, left, bottom, right = region_box(region)
+    return bottom <= 0 or right <= 0 or top >= size_um[0] or left >= size_um[1]
 
 
 def ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -109,7 +116,8 @@ def _joined(
     colour = str(facts["colour"]).lstrip("#")
     red, green, blue = (int(colour[at : at + 2], 16) for at in (0, 2, 4))
     name, kind = str(facts["name"]), str(facts["classification"])
-    return ReviewRegion(tuple(polygons), name, kind, key, (red, green, blue))
+    more = json.loads(facts["more"])
+    return ReviewRegion(tuple(polygons), name, kind, key, (red, green, blue), more)
 
 
 def _polygon(rings: dict[int, NDArray[np.float64]]) -> Polygon:

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_virtual_ihc.comparison.squares import Box
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.widgets.areas import areas_in, region_box, regions_in
+from napari_virtual_ihc.widgets.areas import areas_in, lies_outside, region_box, regions_in
 from napari_virtual_ihc.widgets.camera import turn_of, view_corners, visible_box
 from napari_virtual_ihc.widgets.compare.measuring import Region
 
@@ -86,9 +86,9 @@ def _read(viewer: ViewerModel, identity: str) -> ReviewRegion:
 
 def _of(region: ReviewRegion, size_um: tuple[float, float]) -> Region:
     words = f"region “{region.name or region.identity[:8]}”"
-    top, left, bottom, right = region_box(region)
-    if bottom <= 0 or right <= 0 or top >= size_um[0] or left >= size_um[1]:
+    if lies_outside(region, size_um):
         raise VirtualIhcError(f"The {words} lies outside the slide.")
+    top, left, bottom, right = region_box(region)
     rings = tuple(ring for part in region.polygons for ring in (part.outline, *part.holes))
     upright = len(rings) == 1 and _upright(rings[0])
     return Region(words, Box(top, left, bottom - top, right - left), () if upright else rings)

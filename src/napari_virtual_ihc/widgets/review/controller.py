@@ -12,13 +12,14 @@ from qtpy.QtWidgets import QFileDialog
 from napari_virtual_ihc.comparison.blind_read import write_csv
 from napari_virtual_ihc.comparison.geojson import read_geojson, write_geojson
 from napari_virtual_ihc.errors import VirtualIhcError
-from napari_virtual_ihc.widgets.areas import regions_in
+from napari_virtual_ihc.widgets.areas import lies_outside, regions_in
 from napari_virtual_ihc.widgets.review import file as review_file
 from napari_virtual_ihc.widgets.review.blind_read import BlindReading
 from napari_virtual_ihc.widgets.review.kept_views import KeptViews
 from napari_virtual_ihc.widgets.review.model import (
     NO_SLIDE,
     ReviewState,
+    counted,
     opened_lines,
     read_line,
     skipped_line,
@@ -64,13 +65,15 @@ class ReviewController(QObject):
 
     def import_regions(self, path: Path) -> None:
         """Show the regions of a GeoJSON file."""
-        mpp = self._mpp()
-        if mpp is not None:
+        mpp, chosen = self._mpp(), self.session.chosen
+        if mpp is not None and chosen is not None:
             found = read_geojson(path, mpp)
             new = show_regions(self.session.viewer, found.regions)
             self.reading.offer()
-            there = len(found.regions) - new
-            self.state.notice = read_line(new, there) + skipped_line(found.skipped)
+            height, width = (side * mpp for side in chosen.slide.shape)
+            outside = sum(lies_outside(one, (height, width)) for one in found.regions)
+            told = read_line(new, len(found.regions) - new, outside)
+            self.state.notice = told + skipped_line(found.skipped)
 
     def export_regions(self, path: Path) -> None:
         """Write all regions as GeoJSON."""
@@ -78,12 +81,12 @@ class ReviewController(QObject):
         if mpp is not None:
             regions = regions_in(self.session.viewer)
             write_geojson(path, regions, mpp)
-            self.state.notice = f"{len(regions)} regions written: {path.name}"
+            self.state.notice = f"{counted(len(regions), 'region')} written: {path.name}"
 
     def export_reads(self, path: Path) -> None:
         """Write the blind reads as CSV."""
         write_csv(path, self.state.reads)
-        self.state.notice = f"{len(self.state.reads)} reads written: {path.name}"
+        self.state.notice = f"{counted(len(self.state.reads), 'read')} written: {path.name}"
 
     def save(self, path: Path) -> None:
         """Write the review; the registration goes into a folder beside it."""

@@ -68,12 +68,22 @@ def reads_line(state: ReviewState) -> str:
     if not state.reads:
         return "The virtual stain is hidden: record a score." if state.blind else ""
     waiting = f", {open_reads} not revealed yet" if open_reads else ""
-    return f"{len(state.reads)} reads recorded{waiting}."
+    return f"{counted(len(state.reads), 'read')} recorded{waiting}."
 
 
-def read_line(new: int, there: int) -> str:
-    """Return how many regions were read, and how many of a file were there already."""
-    return f"{new} regions read." + (f" {there} were there already." if there else "")
+def counted(number: int, what: str) -> str:
+    """Return so many of something, such as ``"1 read"`` or ``"2 reads"``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def read_line(new: int, there: int, outside: int) -> str:
+    """Return how many regions were read; how many were there already, or lie beyond the slide."""
+    told = f"{counted(new, 'region')} read."
+    if there:
+        told += f" {there} {'was' if there == 1 else 'were'} there already."
+    if outside:
+        told += f" {outside} {'lies' if outside == 1 else 'lie'} outside the slide."
+    return told
 
 
 def skipped_line(skipped: dict[str, int]) -> str:

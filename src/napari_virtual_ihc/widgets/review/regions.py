@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.geojson import ReviewRegion
 
 NAME = "Regions of the review"
-_COLUMNS = ("identity", "name", "classification", "colour", "part", "hole")
+_COLUMNS = ("identity", "name", "classification", "colour", "more", "part", "hole")
 
 
 def show_regions(viewer: ViewerModel, regions: Sequence[ReviewRegion]) -> int:
@@ -60,6 +61,7 @@ def _rows(region: ReviewRegion) -> list[tuple[NDArray[np.float64], dict[str, Any
         "name": region.name,
         "classification": region.classification,
         "colour": colour,
+        "more": json.dumps(dict(region.more)),
     }
     rows = []
     for part, polygon in enumerate(region.polygons):
