@@ -28,8 +28,10 @@ PATH = "virtual_ihc_path"
 """Where the file of a slide lies; kept in the window only."""
 WARPED = "virtual_ihc_warped"
 """Fingerprint of the slide that a registered layer shows."""
+ONTO = "virtual_ihc_onto"
+"""Fingerprint of the slide that it lies on."""
 _OVERVIEW_PX = 512
-_GLASS = (242, 242, 242, 255)
+_GLASS, _NOTHING = (242, 242, 242, 255), (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -121,38 +123,42 @@ def image_arguments(name: str, mpp: float | None, metadata: dict[str, Any]) -> d
 
 
 class BlankLevel:
-    """A level of clear glass, standing in until a slide's first pixels are read.
+    """A level of one colour, standing in until a slide's first pixels are read.
 
     Parameters
     ----------
     height, width
         Size in px.
+    colour
+        RGBA, 0 to 255.
     """
 
     dtype = np.dtype(np.uint8)
     ndim = 3
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, colour: tuple[int, int, int, int] = _GLASS) -> None:
+        self._colour = np.array(colour, np.uint8)
         self.shape = (height, width, 4)
         self.size = height * width * 4
         self.chunks = (min(height, 512), min(width, 512), 4)
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
-        """Return glass of the shape that was asked for."""
-        glass = np.broadcast_to(np.array(_GLASS, np.uint8), self.shape)
-        return np.array(glass[key])
+        """Return the colour in the shape that was asked for."""
+        return np.array(np.broadcast_to(self._colour, self.shape)[key])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Return the whole level; napari asks this of the coarsest only."""
         return np.asarray(self[:], dtype=dtype)
 
 
-def blank_levels(shape: tuple[int, int]) -> list[BlankLevel]:
-    """Return levels of clear glass for a slide of ``shape`` (height, width), each half as fine."""
-    levels = [BlankLevel(*shape)]
+def blank_levels(
+    shape: tuple[int, int], colour: tuple[int, int, int, int] = _GLASS
+) -> list[BlankLevel]:
+    """Return levels of one colour for a slide of ``shape`` (height, width), each half as fine."""
+    levels = [BlankLevel(*shape, colour)]
     while max(levels[-1].shape[:2]) > _OVERVIEW_PX:
         height, width = levels[-1].shape[:2]
-        levels.append(BlankLevel(-(-height // 2), -(-width // 2)))
+        levels.append(BlankLevel(-(-height // 2), -(-width // 2), colour))
     return levels
 
 
@@ -166,3 +172,20 @@ def slide_layer(slide: Slide) -> tuple[Sequence[BlankLevel], dict[str, Any], str
     """Return napari layer data for a slide: glass at once, its tiles as they are read."""
     arguments = image_arguments(slide.name, slide.mpp, {SLIDE: slide})
     return blank_levels(slide.shape), arguments, "image"
+
+
+def registered_layer(
+    slide: Slide, moving: str, fixed: str
+) -> tuple[Sequence[BlankLevel], dict[str, Any], str]:
+    """Return layer data for a slide laid onto another one, which is seen until it is resampled.
+
+    Parameters
+    ----------
+    slide
+        The moving slide on the fixed one.
+    moving, fixed
+        Fingerprints of both.
+    """
+    metadata = {SLIDE: slide, WARPED: moving, ONTO: fixed}
+    arguments = image_arguments(slide.name, slide.mpp, metadata)
+    return blank_levels(slide.shape, _NOTHING), arguments, "image"

@@ -14,6 +14,7 @@ from napari_virtual_ihc.widgets.connections import Connections
 from napari_virtual_ihc.widgets.keys import bind_keys
 from napari_virtual_ihc.widgets.layers import WARPED, heat_of, slide_of, virtual_of
 from napari_virtual_ihc.widgets.leaving import leave_in_order
+from napari_virtual_ihc.widgets.parting import Parting
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.requests import Requests
 from napari_virtual_ihc.widgets.services import SLIDES, WARPS, Services
@@ -78,6 +79,7 @@ class Session(Requests):
         viewer.layers.events.removed.connect(self._on_layer_removed)
         closing = partial(_close_all, self.services, self.connections, self._entries)
         window.destroyed.connect(closing)
+        self._parting = Parting(self)
         self.turning = Turning(viewer)
         self.panes = Panes(self, window)
         self.mixing = Mixing(self, window)
@@ -118,8 +120,8 @@ class Session(Requests):
         times = mpp / (entry.slide.mpp or 1.0)
         camera = self.viewer.scene.camera
         center, zoom = camera.center, camera.zoom
-        entry.set_scale(mpp)
         self._part(entry)
+        entry.set_scale(mpp)
         if entry is self.chosen:
             camera.center = tuple(value * times for value in center)
             camera.zoom = zoom / times
@@ -187,7 +189,8 @@ class Session(Requests):
         self.slides_changed.emit()
 
     def _part(self, entry: SlideEntry) -> None:
-        """Drop a registration that no longer holds for this slide."""
+        """Drop registrations that no longer hold for this slide."""
+        self._parting.part(entry)
         if self.aligned is not None and self.aligned.holds(entry):
             self.align(None)
 

@@ -36,6 +36,8 @@ class SlideFacts:
         What the overview's colours look like.
     pen
         YX bool, where the overview shows pen marks.
+    fingerprint
+        Of the slide, whatever its scale.
     """
 
     producer: SlideProducer
@@ -43,6 +45,7 @@ class SlideFacts:
     pixel: float
     stain: StainKind
     pen: NDArray[np.bool_]
+    fingerprint: str
 
     @property
     def size(self) -> tuple[float, float]:
@@ -70,4 +73,5 @@ def read_facts(slide: Slide) -> SlideFacts:
     overview = producer.overview()
     rgb = np.ascontiguousarray(overview[..., :3])
     pixel = producer.grid.level(producer.levels - 1).mpp
-    return SlideFacts(producer, overview, pixel, stain_kind(rgb), pen_mask(rgb, pixel))
+    pen = pen_mask(rgb, pixel)
+    return SlideFacts(producer, overview, pixel, stain_kind(rgb), pen, slide.fingerprint)

@@ -16,7 +16,7 @@ from napari_virtual_ihc.widgets.align.finding import load_onto, register_onto, s
 from napari_virtual_ihc.widgets.align.hand_control import HandControl
 from napari_virtual_ihc.widgets.align.landmark_control import LandmarkControl
 from napari_virtual_ihc.widgets.align.landmark_model import brought
-from napari_virtual_ihc.widgets.align.model import BY_PEOPLE, AlignState, agreement, caution
+from napari_virtual_ihc.widgets.align.model import BY_PEOPLE, GONE, AlignState, agreement, caution
 from napari_virtual_ihc.widgets.align.page import AlignPage
 from napari_virtual_ihc.widgets.align.placing import Laid, Placing
 from napari_virtual_ihc.widgets.align.stage_model import at_stage, shown_row, stage_rows
@@ -128,6 +128,7 @@ class AlignController(QObject):
         self.view.redo_requested.connect(self.placing.redo)
         self.finding.found.connect(self._on_found)
         self.finding.failed.connect(self._on_not_found)
+        self.warped.resampling.connect(self._on_resampling)
         self.placing.changed.connect(self._on_placement_changed)
         self.placing.laid.connect(self._on_laid)
         self.placing.failed.connect(self._on_failed)
@@ -196,10 +197,14 @@ class AlignController(QObject):
         if self.placing.pair is not None:
             self.warped.show(laid, *self.placing.pair)
 
+    def _on_resampling(self, on: bool) -> None:
+        self.state.resampling = on
+
     def _on_aligned_changed(self) -> None:
         """Forget what was laid when one of its slides is gone."""
         if self.session.aligned is None and self.laid is not None:
             self._forget()
+            self.state.notice = GONE
 
     def _forget(self) -> None:
         self._clear()

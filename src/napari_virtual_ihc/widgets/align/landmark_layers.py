@@ -10,6 +10,15 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_virtual_ihc.registration.landmarks import Landmarks, Side
+from napari_virtual_ihc.widgets.align.landmark_look import (
+    ANCHORS,
+    HALO,
+    RING,
+    SIZES_PX,
+    WORST_RING,
+    colours_of,
+    label_of_pairs,
+)
 from napari_virtual_ihc.widgets.align.landmark_panes import PaneMarks
 from napari_virtual_ihc.widgets.align.warped_layer import matrix
 from napari_virtual_ihc.widgets.layers import heat_of, virtual_of
@@ -28,11 +37,6 @@ if TYPE_CHECKING:
 
 _SIDES: tuple[Side, ...] = get_args(Side)
 _NAMES = {"fixed": "Landmarks on the H&E", "moving": "Landmarks on the real IHC"}
-_SIZES_PX = {"fixed": 20, "moving": 8}
-"""Of a ring on the H&E, and of a dot on the real IHC, on the canvas."""
-_RING, _WORST_RING = 0.1, 0.3
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6a00", "#5b2a86")
-"""Okabe and Ito's, those that show on pale tissue; pair n has colour n, on both slides."""
 
 
 class LandmarkLayers(QObject):
@@ -106,6 +110,8 @@ class LandmarkLayers(QObject):
     def _write(self) -> None:
         """Bring both layers to what is marked; later than the event that asked for it."""
         if self._warped.laid is None:
+            self._remove()
+            self.panes.show({}, marking=False)
             return
         if not (self._marking or self._layers or len(self._marked.fixed)):
             return
@@ -123,8 +129,7 @@ class LandmarkLayers(QObject):
             layer = Points(
                 np.zeros((0, 2)), ndim=2, name=_NAMES[side],
                 units=("um", "um"), features={"pair": np.zeros(0, int)},
-                canvas_size_limits=(1, _SIZES_PX[side]),
-                text={"string": "{pair}", "size": 13, "color": "#101010", "anchor": "upper_left"},
+                canvas_size_limits=(1, SIZES_PX[side]), text=label_of_pairs(ANCHORS[side], 0),
             )  # fmt: skip
             layer.events.data.connect(self._heard(side))
             self._session.viewer.add_layer(layer)
@@ -140,18 +145,19 @@ class LandmarkLayers(QObject):
         layer.selected_data = set()
         layer.data = places
         layer.features = {"pair": np.arange(1, count + 1)}
+        layer.text = label_of_pairs(ANCHORS[side], count)
         if count:
-            colours = [COLOURS[number % len(COLOURS)] for number in range(count)]
+            colours = colours_of(count)
             on_he = side == "fixed"
-            rings = [_WORST_RING if one == self._worst else _RING for one in range(count)]
-            layer.border_width = rings if on_he else 0.0
+            rings = [WORST_RING if one == self._worst else RING for one in range(count)]
+            layer.border_width = rings if on_he else HALO
             layer.face_color = ["transparent"] * count if on_he else colours
-            layer.border_color = colours
+            layer.border_color = colours if on_he else "white"
             layer.size = self._size_um(side)
 
     def _size_um(self, side: Side) -> float:
         """Return a point's size as it is now seen; napari picks points by it."""
-        return _SIZES_PX[side] / float(self._session.viewer.scene.camera.zoom)
+        return SIZES_PX[side] / float(self._session.viewer.scene.camera.zoom)
 
     def _on_camera_rested(self) -> None:
         for side, layer in self._layers.items():

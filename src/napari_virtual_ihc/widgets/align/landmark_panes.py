@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image, Points
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_virtual_ihc.widgets.align.landmark_look import label_of_pairs
 from napari_virtual_ihc.widgets.camera import to_slide
 
 if TYPE_CHECKING:
@@ -118,5 +119,5 @@ def _copy_of(layer: Points) -> Points:
         size=layer.size, symbol=layer.symbol, face_color=layer.face_color,
         border_color=layer.border_color, border_width=layer.border_width,
         canvas_size_limits=layer.canvas_size_limits, features=layer.features,
-        text={"string": "{pair}", "size": 13, "color": "#101010", "anchor": "upper_left"},
+        text=label_of_pairs(str(layer.text.anchor.value), len(layer.data)),
     )  # fmt: skip

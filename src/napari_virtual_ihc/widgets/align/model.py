@@ -20,6 +20,9 @@ NO_PAIR = (
     "Open the H&E and a real IHC slide of the next section; then the one is laid onto the other."
 )
 BY_PEOPLE = "It can still be laid: by marked pairs, or by hand, below."
+GONE = (
+    "The slide laid onto the H&E is taken off: one of the two was closed or has another scale now."
+)
 LAYING = "Laying the slide anew…"
 RESAMPLING = "Resampling the real IHC…"
 BY_WHOM = {"hand": "Moving by hand", "landmarks": "The pairs"}

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_virtual_ihc.registration import affine as affine_map
 from napari_virtual_ihc.widgets.aligned import Aligned
-from napari_virtual_ihc.widgets.layers import WARPED, slide_layer
+from napari_virtual_ihc.widgets.layers import WARPED, registered_layer
 from napari_virtual_ihc.widgets.views.turning import turned
 from napari_virtual_ihc.widgets.virtual import place_above
 
@@ -35,6 +35,8 @@ class WarpedLayer(QObject):
 
     shown = Signal()
     """What is on screen changed: :attr:`laid`."""
+    resampling = Signal(bool)
+    """Whether what was asked for is not on screen yet."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -72,12 +74,12 @@ class WarpedLayer(QObject):
         self._next = laid
         former = self._find(moving)
         if former is None:
-            self._session.busy.add(_BUSY)
+            self._set_busy(True)
             self._add(laid, fixed, moving)
         elif former.slide.fingerprint == laid.slide.fingerprint and self.laid is not None:
             self._on_read()
         else:
-            self._session.busy.add(_BUSY)
+            self._set_busy(True)
             self._watch(former)
             former.take(laid.slide)
 
@@ -85,7 +87,11 @@ class WarpedLayer(QObject):
         """Follow no more; the layer stays."""
         self._watch(None)
         self.laid = self._next = self._pose = None
-        self._session.busy.discard(_BUSY)
+        self._set_busy(False)
+
+    def _set_busy(self, on: bool) -> None:
+        (self._session.busy.add if on else self._session.busy.discard)(_BUSY)
+        self.resampling.emit(on)
 
     def _find(self, moving: SlideEntry) -> SlideEntry | None:
         """Return the entry of the layer that shows ``moving`` registered."""
@@ -96,8 +102,8 @@ class WarpedLayer(QObject):
         return None
 
     def _add(self, laid: Laid, fixed: SlideEntry, moving: SlideEntry) -> None:
-        data, arguments, _ = slide_layer(laid.slide)
-        arguments["metadata"] = {**arguments["metadata"], WARPED: moving.slide.fingerprint}
+        sides = laid.registration.moving.fingerprint, laid.registration.fixed.fingerprint
+        data, arguments, _ = registered_layer(laid.slide, *sides)
         layer = Image(data, **arguments)
         self._session.viewer.add_layer(layer)
         place_above(self._session.viewer, fixed.layer(), layer)
@@ -114,7 +120,7 @@ class WarpedLayer(QObject):
             entry.read.connect(self._on_read)
 
     def _on_read(self, _entry: object = None) -> None:
-        self._session.busy.discard(_BUSY)
+        self._set_busy(False)
         self.laid = self._next
         self._place()
         self.shown.emit()
