@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from viewer_fakes import painted_slide
 
+from napari_virtual_ihc.widgets.camera import look_at
 from napari_virtual_ihc.widgets.review.controller import ReviewController
-from napari_virtual_ihc.widgets.review.model import read_line
+from napari_virtual_ihc.widgets.review.model import (
+    NO_SCORE,
+    NO_SLIDE,
+    OUT_OF_VIEW,
+    read_line,
+    reads_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +50,34 @@ def test_regions_outside_the_slide_are_told(opened: Open, tmp_path: Path) -> Non
     review.attempt(review.export_regions, tmp_path / "out.geojson")
     told = json.loads((tmp_path / "out.geojson").read_text("utf-8"))["features"]
     assert [one["properties"]["measurements"] for one in told] == [{"Area": 900}, {"Area": 1100}]
+    review.close()
+
+
+def test_a_read_is_refused_without_a_score_or_a_slide_in_view(opened: Open) -> None:
+    session = opened(painted_slide(1024, 1024))
+    review = ReviewController(session)
+    box, state = review.view.reading, review.state
+    state.blind = True
+    box.record.click()
+    assert state.error == NO_SCORE
+    box.score.setText("2+")
+    box.note.setText("n" * 4000)
+    look_at(session.viewer, 9000.0, 9000.0, 20)
+    box.record.click()
+    assert state.error == OUT_OF_VIEW
+    assert (state.reads, box.score.text()) == ((), "2+")
+    look_at(session.viewer, 250.0, 250.0, 20)
+    box.record.click()
+    assert (state.error, box.score.text()) == ("", "")
+    assert reads_line(state) == "1 read recorded, 1 not revealed yet."
+    review.kept.keep("n" * 4000)
+    (line,) = (review.view.kept.views.item(0),)
+    assert len(line.text()) < 90
+    assert line.toolTip().count("n") == 4000
+    review.state.error = NO_SLIDE
+    session.slides_changed.emit()
+    assert state.error == ""
+    state.blind = False
     review.close()
 
 

@@ -9,11 +9,17 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_virtual_ihc.comparison.blind_read import BlindRead, now_utc
 from napari_virtual_ihc.widgets.areas import region_box, regions_in
-from napari_virtual_ihc.widgets.camera import look_at
+from napari_virtual_ihc.widgets.camera import Box, look_at, visible_box
 from napari_virtual_ihc.widgets.layers import virtual_of
 from napari_virtual_ihc.widgets.review.blind import Blind
 from napari_virtual_ihc.widgets.review.bookmarks import present_view
-from napari_virtual_ihc.widgets.review.model import IN_VIEW, NO_STAIN
+from napari_virtual_ihc.widgets.review.model import (
+    IN_VIEW,
+    NO_SCORE,
+    NO_SLIDE,
+    NO_STAIN,
+    OUT_OF_VIEW,
+)
 from napari_virtual_ihc.widgets.virtual import virtual_layers
 
 if TYPE_CHECKING:
@@ -73,11 +79,16 @@ class BlindReading(QObject):
             top, left, bottom, right = region_box(region)
             look_at(self._session.viewer, (top + bottom) / 2, (left + right) / 2)
 
-    def record(self, index: int, score: str, note: str, reader: str) -> None:
-        """Keep a score for a region; only while the stain is hidden."""
-        if self._state.blind and score.strip():
-            self._scored = True
-            self._keep(self._region(index), score.strip(), note, reader, now_utc())
+    def record(self, index: int, score: str, note: str, reader: str) -> bool:
+        """Keep a score for a region while the stain is hidden; tell whether it was, or say why."""
+        if not self._state.blind:
+            return False
+        self._state.error = self._obstacle(score)
+        if self._state.error:
+            return False
+        self._scored = True
+        self._keep(self._region(index), score.strip(), note, reader, now_utc())
+        return True
 
     def reveal(self, index: int, reader: str) -> None:
         """Show the stain; that and when is kept with each read, and also if there was none."""
@@ -102,6 +113,17 @@ class BlindReading(QObject):
         """Show what is hidden, and offer nothing any more."""
         self._soon.stop()
         self.reveal(0, "")
+
+    def _obstacle(self, score: str) -> str:
+        """Return why a score cannot be kept now, or nothing."""
+        chosen = self._session.chosen
+        if chosen is None:
+            return NO_SLIDE
+        if not score.strip():
+            return NO_SCORE
+        height, width = (side * (chosen.slide.mpp or 1.0) for side in chosen.slide.shape)
+        seen = visible_box(self._session.viewer).intersects(Box(0.0, 0.0, height, width))
+        return "" if seen else OUT_OF_VIEW
 
     def _region(self, index: int) -> ReviewRegion | None:
         """Return a region as it was when it was offered."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _DIGITS = 3
+_LONGEST = 40
 
 
 def present_view(viewer: ViewerModel, slide: str, note: str = "") -> View:
@@ -36,10 +37,16 @@ def go_to(viewer: ViewerModel, view: View) -> None:
 
 def title(view: View, number: int) -> str:
     """Return a line for a list of views, ``number`` counted from 1."""
+    note = short(view.note)
     turned = f", {view.rotation_degrees:.0f}°" if view.rotation_degrees else ""
     where = f"{view.y_um / 1000:.2f}, {view.x_um / 1000:.2f} mm"
     words = f"{magnification_text(view.magnification)}{turned} at {where}"
-    return f"{number}  {view.note} ({words})" if view.note else f"{number}  {words}"
+    return f"{number}  {note} ({words})" if note else f"{number}  {words}"
+
+
+def short(note: str) -> str:
+    """Return a note that fits into a line."""
+    return note if len(note) <= _LONGEST else f"{note[:_LONGEST].rstrip()}…"
 
 
 def step(count: int, index: int, by: int) -> int:

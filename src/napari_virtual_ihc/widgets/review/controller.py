@@ -18,6 +18,7 @@ from napari_virtual_ihc.widgets.review.blind_read import BlindReading
 from napari_virtual_ihc.widgets.review.kept_views import KeptViews
 from napari_virtual_ihc.widgets.review.model import (
     NO_SLIDE,
+    STILL_READING,
     ReviewState,
     counted,
     opened_lines,
@@ -132,9 +133,10 @@ class ReviewController(QObject):
         reading, read_box = self.reading, self.view.reading
         read_box.begin_wanted.connect(reading.begin)
         read_box.region_chosen.connect(reading.go_to)
-        read_box.scored.connect(reading.record)
+        read_box.scored.connect(self._on_scored)
         read_box.reveal_wanted.connect(reading.reveal)
         self._opening.ended.connect(self._on_opened)
+        self.session.slides_changed.connect(self._on_slides_changed)
         self._connect_files()
 
     def _connect_files(self) -> None:
@@ -180,6 +182,17 @@ class ReviewController(QObject):
         chosen = self.session.chosen
         self.state.error = NO_SLIDE if chosen is None else ""
         return None if chosen is None else chosen.slide.mpp or 1.0
+
+    def _on_scored(self, index: int, score: str, note: str, reader: str) -> None:
+        if self.reading.record(index, score, note, reader):
+            self.view.reading.clear_score()
+
+    def _on_slides_changed(self) -> None:
+        """Ask no more for a slide that is there."""
+        chosen = self.session.chosen
+        there = (NO_SLIDE,) if chosen is None or chosen.facts is None else (NO_SLIDE, STILL_READING)
+        if chosen is not None and self.state.error in there:
+            self.state.error = ""
 
     def _on_failed(self, sentence: str) -> None:
         self._end()

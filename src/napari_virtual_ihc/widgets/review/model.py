@@ -17,6 +17,8 @@ NO_STAIN = "There is no virtual stain to hide: switch Live on, on the Translate 
 NO_SLIDE = "Open an H&E slide first; views, regions and reads are kept on it."
 STILL_READING = "A slide is still being read: wait until it is shown, then try again."
 OTHER_SLIDE = "This view is of a slide that is not open in this window: open it first."
+NO_SCORE = "There is no score yet: type one, then record it."
+OUT_OF_VIEW = "The slide is out of view: look at what you score, then record the score."
 IN_VIEW = "what is in view"
 
 

@@ -51,6 +51,11 @@ class ReadBox(QWidget):
         show_message(self.hidden, _HIDDEN if state.blind else "")
         show_message(self.reads, reads_line(state))
 
+    def clear_score(self) -> None:
+        """Ask for the next score."""
+        self.score.clear()
+        self.note.clear()
+
     def _offer(self, regions: Sequence[str]) -> None:
         """Offer regions by name; the one that is chosen stays so."""
         names = [self.region.itemText(index) for index in range(self.region.count())]
@@ -84,8 +89,6 @@ class ReadBox(QWidget):
     def _score(self) -> None:
         words = self.score.text(), self.note.text(), self.reader.text()
         self.scored.emit(self.region.currentIndex(), *words)
-        self.score.clear()
-        self.note.clear()
 
 
 def _edit(words: str) -> QLineEdit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -42,6 +43,8 @@ class ViewsBox(QWidget):
         """List the views, and show the note of the current one unless it is being typed."""
         self.views.clear()
         self.views.addItems([title(view, place) for place, view in enumerate(state.views, start=1)])
+        for place, view in enumerate(state.views):
+            self.views.item(place).setToolTip(f"<p>{escape(view.note)}</p>" if view.note else "")
         self.views.setCurrentRow(state.current)
         chosen = 0 <= state.current < len(state.views)
         self.remove.setEnabled(chosen)
