@@ -15,7 +15,7 @@ def paired(name: str, square_um: float, virtual: list[float], real: list[float])
     places = np.arange(len(virtual)) * square_um
     return Paired(
         measure, square_um, np.full(len(virtual), 700.0), places, np.array(virtual),
-        np.array(real), {},
+        np.array(real), np.ones(len(real)), np.ones((len(real), 2)), {},
     )  # fmt: skip
 
 

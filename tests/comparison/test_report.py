@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from html import escape
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -16,10 +17,11 @@ from napari_virtual_ihc.comparison.gate import SlidePair, layout_for
 from napari_virtual_ihc.comparison.marking import STRIP_RGB, burn_mark
 from napari_virtual_ihc.comparison.pairing import score_pair
 from napari_virtual_ihc.comparison.pdf import pdf, text_width, wrapped
-from napari_virtual_ihc.comparison.region_picture import MOST_UM, region_picture
-from napari_virtual_ihc.comparison.report import facts
+from napari_virtual_ihc.comparison.region_picture import MOST_UM, legend_of, region_picture
+from napari_virtual_ihc.comparison.report import facts, html
 from napari_virtual_ihc.comparison.report_files import write_report
 from napari_virtual_ihc.comparison.report_page import page, plotted
+from napari_virtual_ihc.comparison.report_rows import agreement_rows, origin_rows, region_rows
 from napari_virtual_ihc.comparison.scorer import Scorer
 from napari_virtual_ihc.comparison.squares import Box
 from napari_virtual_ihc.errors import Cancelled
@@ -98,15 +100,16 @@ def test_one_page_says_all_and_nothing_hangs_over(
     words = [one for one in drawing.marks if isinstance(one, Words)]
     assert sum("VIRTUAL" in one.text for one in words) == 2
     text = " ".join(one.text for one in words)
-    for part in ("comparable", "Bland–Altman", "ICC(2,1)", "f" * 32, "500 × 500 µm"):
+    for part in ("Not gated", "Bland–Altman", "ICC(2,1)", "f" * 32, "500 × 500 µm"):
         assert part in text
+    nothing_overprints(words)
     drawn = sorted((one for one in words if "VIRTUAL" not in one.text), key=lambda one: one.y)
-    assert drawn[-1].y < 842 - 34 - 16
+    assert drawn[-1].y < 842 - 26 - 16
     for one in words:
         back = {"start": 0, "middle": 0.5, "end": 1}[one.anchor]
         width = text_width(one.text, one.size, bold=one.bold)
         if not one.turned:
-            assert 30 <= one.x - back * width <= one.x + (1 - back) * width <= 567, one
+            assert 25 <= one.x - back * width <= one.x + (1 - back) * width <= 570, one
         assert 0 < one.y < 842, one
     names = write_report(tmp_path / "out", told, found, picture)
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(names)
@@ -116,13 +119,45 @@ def test_one_page_says_all_and_nothing_hangs_over(
     assert len(plotted(found)) == 3
 
 
+def nothing_overprints(words: list[Words]) -> None:
+    boxes = []
+    for one in words:
+        width = text_width(one.text, one.size, bold=one.bold)
+        left = one.x - {"start": 0, "middle": 0.5, "end": 1}[one.anchor] * width
+        if not one.turned:
+            boxes.append((left, left + width, one.y - 0.7 * one.size, one.y, one.text))
+    for index, (left, right, top, bottom, text) in enumerate(boxes):
+        for a, b, c, d, other in boxes[:index]:
+            assert not (left < b and a < right and top < d and c < bottom), (text, other)
+
+
+def test_html_and_pdf_say_the_same(slides: tuple[Slide, Slide]) -> None:
+    tally = score_pair(*slides, Scorer(cells="nuclei"), 1.0, Box(0, 0, 500, 500))
+    found = agreements(tally)
+    told = facts(tally, found, {"real": "f" * 32, "notes": ["A note."]})
+    text = html(told, found).decode()
+    words = {one.text for one in page(told, found, None).marks if isinstance(one, Words)}
+    rows = [*region_rows(told), *agreement_rows(found), *origin_rows(told)]
+    cells = {cell for row in rows for cell in row if cell}
+    assert {cell for cell in cells if f"<td>{escape(cell)}</td>" not in text} == set()
+    assert cells - words == set()
+    whole = " ".join(words)
+    for part in ("A note.", "Only ", "Region: the whole slide.", "taken as aligned"):
+        assert part in text
+        assert part in whole
+    assert "Dice is of positive pixels" in text
+    assert "classes divided at: DAB area 1, 10, 33.3, 66.7" in text
+    few = next(row for row in agreement_rows(found) if row[1] == "500")
+    assert few[3:5] == ("too few to tell", "")
+
+
 def test_without_tissue_there_is_still_a_page() -> None:
     blank = slide_of(np.full((200, 200, 3), 242, np.uint8), 1.0)
     tally = score_pair(blank, blank, Scorer(cells="none"), 1.0)
     found = agreements(tally)
     told = facts(tally, found, {})
     words = [one.text for one in page(told, found, None).marks if isinstance(one, Words)]
-    assert "There is no tissue on both slides here." in words
+    assert "There is no tissue with a virtual stain here." in words
 
 
 def test_a_picture_is_marked_and_its_third_panel_is_the_map(slides: tuple[Slide, Slide]) -> None:
@@ -140,8 +175,9 @@ def test_a_picture_is_marked_and_its_third_panel_is_the_map(slides: tuple[Slide,
     np.testing.assert_array_equal(virtual[:200, 200:], seen)
     assert made.whole().shape == (326, 3 * 400 + 16, 3)
     assert told[-1] == (3, 3)
-    assert made.legend()[1][0] == "shifted 0.0 %"
-    assert made.legend()[0] == ("comparable 100 %", COLOURS[Verdict.COMPARABLE][:3])
+    assert legend_of({})[1][0] == "shifted"
+    told_shares = {"comparable": 1.0, "shifted": 0.0}
+    assert legend_of(told_shares)[0] == ("comparable 100 %", COLOURS[Verdict.COMPARABLE][:3])
 
     def stop(_done: int, _total: int) -> None:
         raise Cancelled
@@ -154,7 +190,7 @@ def test_of_a_large_region_the_middle_is_shown() -> None:
     slide = stained(2, 4.0)
     pair = SlidePair(slide, slide, "ihc", layout_for(slide, slide))
     made = region_picture(slide, slide, pair, None, "VIRTUAL", lambda *_: None)
-    assert made.words == "The middle 2 × 2 mm of the region"
+    assert made.words == "The middle 2 × 2 mm of the region."
     assert made.panels[0].shape == (526, 500, 3)
     assert MOST_UM == 2000
 

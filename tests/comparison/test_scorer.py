@@ -160,14 +160,29 @@ def test_the_gate_leaves_out_and_says_so() -> None:
         slide_of(brown(virtual), MPP), slide_of(brown(dab), MPP), Scorer(cells="none"), MPP,
         gate=RightHalf(),
     )  # fmt: skip
-    assert pair.comparable == pytest.approx(0.5)
     shares = pair.verdict_shares
+    assert pair.comparable == shares["comparable"]
+    assert (pair.tissue_um2, pair.measured_um2) == pytest.approx((270_000, 180_000))
     assert (shares.pop("comparable"), shares.pop("shifted")) == pytest.approx((2 / 3, 1 / 3))
     assert set(shares.values()) == {0}
     assert "right half" in pair.protocol
     area = agreements(pair)[0]
     assert len(area.real) == 72
     assert area.virtual == pytest.approx(area.real)
+    assert area.comparable == pytest.approx(1)
+    assert area.items == pytest.approx(0.0025)
+
+
+def test_all_tissue_can_be_measured_and_what_is_comparable_be_told() -> None:
+    slides = slide_of(brown(noise(5)), MPP), slide_of(brown(noise(6)), MPP)
+    scorer = Scorer(cells="none")
+    pair = score_pair(*slides, scorer, MPP, gate=RightHalf(), everywhere=True)
+    assert not pair.gated
+    assert pair.comparable == pytest.approx(2 / 3)
+    assert pair.measured_um2 == pytest.approx(360_000)
+    half = next(one for one in agreements(pair) if one.square_um == 500)
+    assert half.comparable == pytest.approx([4 / 7])
+    assert "all of it; of that right half" in pair.protocol
 
 
 def test_phantom_dab_truth() -> None:

@@ -101,3 +101,10 @@ def test_kappa_of_classes_and_dice_of_areas() -> None:
 def test_unpaired_values_cannot_agree() -> None:
     with pytest.raises(ValueError, match="cannot be paired"):
         paired_agreement(np.zeros(3), np.zeros(4))
+
+
+def test_kappa_of_a_reader_of_one_class_is_none() -> None:
+    x, one = np.array([0.0, 0.2, 0.6, 0.05]), np.zeros(4)
+    for first, second in ((x, one), (one, x), (one, one)):
+        found = kappa(first, second, (0.1, 0.5))
+        assert np.isnan([found.value, found.low, found.high]).all()

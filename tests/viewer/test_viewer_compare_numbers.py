@@ -82,7 +82,7 @@ def test_the_slide_is_measured_where_it_is_comparable(
     assert state.error == ""
     answer = state.answer
     assert answer is not None
-    assert 0.5 < answer.tally.comparable < 0.7
+    assert 0.35 < answer.tally.comparable < 0.5
     sides = totals(answer.tally)["dab_area"]
     assert sides["virtual"] == pytest.approx(sides["real"], abs=1)
     assert sides["real"] > 3

@@ -71,13 +71,13 @@ def test_shares_of_all_verdicts_are_told_with_their_colours() -> None:
     none = Tally(np.zeros((1, 1, len(FIELDS))))
     areas = {VERDICTS[one]: 0.0 for one in Verdict if one != Verdict.GLASS}
     areas |= {"comparable": 600.0, "shifted": 300.0, "missing tissue": 100.0}
-    tally = PairTally(none, none, np.zeros((1, 1)), 0.0, areas, "", True)
+    tally = PairTally(none, none, *np.zeros((3, 1, 1)), areas, "", True)
     table = verdict_table(cast("Answer", SimpleNamespace(tally=tally)))
     assert 'comparable</td><td align="right">60 %' in table
     assert 'torn or folded</td><td align="right">0 %' in table
     assert bytes(COLOURS[Verdict.SHIFTED][:3]).hex() in table
     assert table.count("bgcolor") == 6
-    bare = PairTally(none, none, np.zeros((1, 1)), 0.0, {}, "", False)
+    bare = PairTally(none, none, *np.zeros((3, 1, 1)), {}, "", False)
     assert verdict_table(cast("Answer", SimpleNamespace(tally=bare))) == ""
 
 

@@ -46,7 +46,7 @@ def compare(
     vectors: Annotated[
         str, typer.Option(help="Stain vectors: published, or estimated on the real slide.")
     ] = "published",
-    gate: Annotated[bool, typer.Option(help="Only comparable tissue.")] = True,
+    gate: Annotated[bool, typer.Option(help="Measure comparable tissue only.")] = True,
     marker: Annotated[
         str,
         typer.Option(help="What the IHC shows, where the virtual one's file does not say: for "
@@ -76,6 +76,8 @@ def compare(
         found = agreements(tally)
         told = facts(tally, found, slides.about(scale, box))
         write_report(out, told, found, _picture(slides, box))
+    for caution in told["cautions"]:
+        say(caution)
     emit(told if as_json else _shown(told), as_json)
     return 0
 
@@ -115,9 +117,11 @@ def _scored(slides: Compared, scorer: Scorer, mpp: float, box: Box | None, gate:
     from napari_virtual_ihc.comparison.gate import ComparableTissue
     from napari_virtual_ihc.comparison.pairing import score_pair
 
-    tissue = ComparableTissue(slides.pair) if gate else None
+    tissue = ComparableTissue(slides.pair)
     with progress("Blocks") as bar:
-        return score_pair(slides.virtual, slides.real, scorer, mpp, box, tissue, bar)
+        return score_pair(
+            slides.virtual, slides.real, scorer, mpp, box, tissue, bar, everywhere=not gate
+        )
 
 
 def _picture(slides: Compared, box: Box | None) -> RegionPicture:
@@ -140,16 +144,19 @@ def _registered(real: Slide, folder: Path | None) -> Slide:
 
 def _shown(told: dict[str, Any]) -> dict[str, Any]:
     """Return for people the region, and how much of its tissue that is."""
-    from napari_virtual_ihc.comparison.report_page import share_words
-    from napari_virtual_ihc.comparison.tally import MEASURES
+    from napari_virtual_ihc.comparison.report_rows import (
+        origin_rows,
+        place_words,
+        region_rows,
+        share_words,
+    )
 
-    units = {measure.name: measure.unit for measure in MEASURES}
     values = {
-        name: f"virtual {both['virtual']:.4g}, real {both['real']:.4g} ({units[name]})"
-        for name, both in told["region"].items()
-        if both["virtual"] is not None and both["real"] is not None
+        f"{name}, {unit}": f"virtual {virtual} (n = {n}), real {real} (n = {m})"
+        for name, unit, virtual, n, real, m, _ in region_rows(told)
     }
-    return {"measured": share_words(told), **values, "notice": told["notice"]}
+    where = {"measured": share_words(told), "where": place_words(told["provenance"])}
+    return where | values | dict(origin_rows(told)) | {"notice": told["notice"]}
 
 
 def _box(text: str) -> Box | None:

@@ -40,6 +40,10 @@ class Paired:
         Corner of each square, (n,).
     virtual, real
         Its values, (n,).
+    comparable
+        Share of each square's tissue with a virtual stain that is comparable, (n,).
+    items
+        On how many items of the measure each was measured, virtual and real, (n, 2).
     statistics
         Agreement by name, see `measures.paired`; ``dice`` for the DAB area.
     """
@@ -50,6 +54,8 @@ class Paired:
     x_um: Values
     virtual: Values
     real: Values
+    comparable: Values
+    items: Values
     statistics: dict[str, Estimate]
 
 
@@ -85,6 +91,15 @@ def agreements(
     return found
 
 
+def counts(pair: PairTally) -> dict[str, dict[str, float]]:
+    """Return on how many items of each measure the whole region was measured, for both slides."""
+    sides = {"virtual": pair.virtual.total(), "real": pair.real.total()}
+    return {
+        measure.name: {name: float(measure.count(tally)[0, 0]) for name, tally in sides.items()}
+        for measure in MEASURES
+    }
+
+
 def totals(pair: PairTally) -> dict[str, dict[str, float]]:
     """Return every measure of the whole region, for both slides; nan where it has none."""
     sides = {"virtual": pair.virtual.total(), "real": pair.real.total()}
@@ -99,7 +114,8 @@ def _agreement(pair: PairTally, measure: Measure, side: float) -> Paired:
     values = measure.of(virtual), measure.of(real)
     kept = real.of("inside") >= LEAST_TISSUE * side**2
     kept &= np.isfinite(values[0]) & np.isfinite(values[1])
-    return _paired(pair, measure, real, kept, values)
+    items = np.stack([measure.count(virtual)[kept], measure.count(real)[kept]], axis=-1)
+    return _paired(pair, measure, real, kept, values, items)
 
 
 def _seen(measure: Measure, pair: PairTally) -> bool:
@@ -108,7 +124,7 @@ def _seen(measure: Measure, pair: PairTally) -> bool:
 
 def _paired(
     pair: PairTally, measure: Measure, tally: Tally, kept: NDArray[np.bool_],
-    values: tuple[Values, Values],
+    values: tuple[Values, Values], items: Values,
 ) -> Paired:  # fmt: skip
     virtual, real = (value[kept] for value in values)
     rows, columns = np.nonzero(kept)
@@ -118,17 +134,26 @@ def _paired(
     side = tally.square_um
     y = np.asarray((rows + tally.row) * side, np.float64)
     x = np.asarray((columns + tally.column) * side, np.float64)
-    return Paired(measure, side, y, x, virtual, real, statistics)
+    shares = _comparable(pair, side)[kept]
+    return Paired(measure, side, y, x, virtual, real, shares, items, statistics)
+
+
+def _comparable(pair: PairTally, side: float) -> Values:
+    """Return the comparable share of each square's tissue; nan without any."""
+    stained, comparable = (_coarse(pair, one, side) for one in (pair.stained, pair.comparable_um2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(stained > 0, comparable / stained, np.nan)
 
 
 def _dice(pair: PairTally, side: float, kept: NDArray[np.bool_]) -> Estimate:
     """Return Dice of positive area over the squares that count."""
     virtual, real = pair.virtual.coarse(side), pair.real.coarse(side)
     positive = (tally.of("weak", "moderate", "strong")[kept] for tally in (virtual, real))
-    return dice(_coarse_both(pair, side)[kept], *positive)
+    return dice(_coarse(pair, pair.both, side)[kept], *positive)
 
 
-def _coarse_both(pair: PairTally, side: float) -> Values:
+def _coarse(pair: PairTally, area: Values, side: float) -> Values:
+    """Return an area per square of 50 µm as one per square of a larger side."""
     sums = np.zeros_like(pair.real.sums)
-    sums[..., 0] = pair.both
+    sums[..., 0] = area
     return type(pair.real)(sums, pair.real.row, pair.real.column).coarse(side).sums[..., 0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.about import made_from
+from napari_virtual_ihc.comparison.extent import stained_share
 from napari_virtual_ihc.comparison.gate import SlidePair, layout_for
 from napari_virtual_ihc.comparison.pairing import require_aligned
 
@@ -77,6 +79,12 @@ class Compared:
         he = None if self.he is None else self.he.fingerprint
         virtual = {"fingerprint": self.virtual.fingerprint} | dict(self.stated)
         return made_from(virtual, self.scanned.fingerprint, self.real, he, self.marker) | {
+            "stained_share": self._stained(),
             "um_per_px": mpp,
             "region_um": None if box is None else list(box),
         }
+
+    def _stained(self) -> float | None:
+        """Return the share of the slide's tissue that has a virtual stain; None without tissue."""
+        found = stained_share(self.virtual, self.he or self.real)
+        return found if math.isfinite(found) else None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.comparison.scorer import Scorer
+    from napari_virtual_ihc.comparison.scorer import Place, Scorer
     from napari_virtual_ihc.slides.slide import Slide
 
     Sums = NDArray[np.float64]
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 _REMEMBERED = 2000
 _JUDGED = tuple(one for one in Verdict if one != Verdict.GLASS)
 _LAYOUT = (*FIELDS, *FIELDS, "both", "tissue", *(VERDICTS[one] for one in _JUDGED))
-"""Of a square: sums of both slides, area positive in both, tissue of both before the gate, and
-tissue of either slide by the gate's verdict."""
+"""Of a square: sums of both slides, area positive in both, tissue with a virtual stain, and that
+by the gate's verdict."""
 _BOTH, _TISSUE, _VERDICTS = 2 * len(FIELDS), 2 * len(FIELDS) + 1, 2 * len(FIELDS) + 2
+_COMPARABLE = _VERDICTS + _JUDGED.index(Verdict.COMPARABLE)
 
 
 class Gate(Protocol):
@@ -64,10 +65,11 @@ class PairTally:
         Sums per square of 50 µm.
     both
         Area positive in both, µm² per square.
-    tissue_um2
-        Tissue of both slides, before the gate.
+    stained, comparable_um2
+        Tissue with a virtual stain, and what of it is comparable, µm² per square; the same
+        without a gate.
     verdict_um2
-        Tissue of either slide by the gate's verdict; nothing without a gate.
+        Tissue with a virtual stain by the gate's verdict; nothing without a gate.
     protocol
         How it was measured, and inside what.
     gated
@@ -76,21 +78,32 @@ class PairTally:
 
     virtual: Tally
     real: Tally
-    both: NDArray[np.float64]
-    tissue_um2: float
+    both: Sums
+    stained: Sums
+    comparable_um2: Sums
     verdict_um2: dict[str, float]
     protocol: str
     gated: bool
 
     @property
+    def tissue_um2(self) -> float:
+        """Tissue with a virtual stain, of which all shares are."""
+        return float(self.stained.sum())
+
+    @property
+    def measured_um2(self) -> float:
+        """Tissue of both slides that was measured."""
+        return float(self.real.of("inside").sum())
+
+    @property
     def comparable(self) -> float:
-        """Share of the tissue that was measured, 0 to 1: all without gate; nan without tissue."""
-        kept = float(self.real.of("inside").sum())
-        return kept / self.tissue_um2 if self.tissue_um2 else float("nan")
+        """Comparable share of the tissue, 0 to 1: all without a gate; nan without tissue."""
+        whole = self.tissue_um2
+        return float(self.comparable_um2.sum()) / whole if whole else float("nan")
 
     @property
     def verdict_shares(self) -> dict[str, float]:
-        """Share of the tissue of either slide that has each verdict; empty without any."""
+        """Share of the tissue that has each verdict; empty without any."""
         whole = sum(self.verdict_um2.values())
         return {name: part / whole for name, part in self.verdict_um2.items()} if whole else {}
 
@@ -119,6 +132,8 @@ def score_pair(
     box: Box | None = None,
     gate: Gate | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    everywhere: bool = False,
 ) -> PairTally:
     """Score two aligned slides over the tissue that both have; see `PairScorer`.
 
@@ -130,8 +145,11 @@ def score_pair(
         Region; squares of 50 µm that lie wholly inside it are scored. All of it by default.
     gate
         Where the slides can be compared; everywhere by default.
+    everywhere
+        Whether all tissue is measured, and the gate only says how much of it is comparable.
     """
-    return PairScorer(virtual, real, scorer, mpp, gate).tally(box, progress)
+    scored = PairScorer(virtual, real, scorer, mpp, gate, everywhere=everywhere)
+    return scored.tally(box, progress)
 
 
 class PairScorer:
@@ -142,21 +160,25 @@ class PairScorer:
 
     Parameters
     ----------
-    virtual, real, scorer, mpp, gate
+    virtual, real, scorer, mpp, gate, everywhere
         See `score_pair`.
     """
 
     def __init__(
-        self, virtual: Slide, real: Slide, scorer: Scorer, mpp: float, gate: Gate | None = None
-    ) -> None:
+        self, virtual: Slide, real: Slide, scorer: Scorer, mpp: float, gate: Gate | None = None,
+        *, everywhere: bool = False,
+    ) -> None:  # fmt: skip
         self._slides, self._scorer, self._mpp, self._gate = (virtual, real), scorer, mpp, gate
+        self._gated = gate is not None and not everywhere
         self._whole = squares_of(virtual, None)
         self._known: OrderedDict[tuple[int, int], Sums] = OrderedDict()
 
     @property
     def protocol(self) -> str:
         """How it measures, and inside what."""
-        where = "tissue of both" + (f", {self._gate.name}" if self._gate else "")
+        where = "tissue of both"
+        if self._gate is not None:
+            where += f", {'' if self._gated else 'all of it; of that '}{self._gate.name}"
         return f"{self._scorer.protocol}; read at {self._mpp:g} µm/px; {where}"
 
     def forget(self) -> None:
@@ -226,26 +248,35 @@ class PairScorer:
         place, h, w = window_of(block, scorer, mpp)
         y, x = place.row * mpp, place.column * mpp
         views = [slide.region(y, x, h, w, mpp) for slide in self._slides]
-        inside = views[0].valid & views[1].valid
-        for slide, view in zip(self._slides, views, strict=True):
-            inside &= tissue_mask(view.pixels, mpp, slide.background)
-        tissue = area_of(inside, place)
-        judged = np.full((h, w), Verdict.COMPARABLE, np.uint8)
-        if self._gate is not None:
-            judged = self._gate.verdicts(place.row, place.column, h, w, mpp)
-        inside &= judged == Verdict.COMPARABLE
+        masks = [
+            view.valid & tissue_mask(view.pixels, mpp, slide.background)
+            for slide, view in zip(self._slides, views, strict=True)
+        ]
+        stained, inside = masks[0], masks[0] & masks[1]
+        judged = self._judged(place, h, w)
+        stained &= judged != Verdict.GLASS
+        if self._gated:
+            inside &= judged == Verdict.COMPARABLE
         first, second = (scorer.tally(view.pixels, inside, place).sums for view in views)
         positive = [scorer.positive(view.pixels) for view in views]
         both = area_of(inside & positive[0] & positive[1], place)
-        areas = [both, tissue, *(area_of(judged == one, place) for one in _JUDGED)]
+        verdicts = (area_of(stained & (judged == one), place) for one in _JUDGED)
+        areas = [both, area_of(stained, place), *verdicts]
         return np.concatenate([first, second, np.stack(areas, axis=-1)], axis=-1)
+
+    def _judged(self, place: Place, h: int, w: int) -> NDArray[np.uint8]:
+        if self._gate is None:
+            return np.full((h, w), Verdict.COMPARABLE, np.uint8)
+        return self._gate.verdicts(place.row, place.column, h, w, self._mpp)
 
     def _tally_of(self, whole: Sums, top: int, left: int) -> PairTally:
         fields = len(FIELDS)
         virtual, real = (
             Tally(part, top, left) for part in (whole[..., :fields], whole[..., fields:_BOTH])
         )
-        tissue, *areas = (float(area.sum()) for area in np.moveaxis(whole[..., _TISSUE:], -1, 0))
-        gated = self._gate is not None
-        judged = dict(zip(_LAYOUT[_VERDICTS:], areas, strict=True)) if gated else {}
-        return PairTally(virtual, real, whole[..., _BOTH], tissue, judged, self.protocol, gated)
+        areas = whole[..., _VERDICTS:].sum(axis=(0, 1)).tolist()
+        judged = {} if self._gate is None else dict(zip(_LAYOUT[_VERDICTS:], areas, strict=True))
+        return PairTally(
+            virtual, real, whole[..., _BOTH], whole[..., _TISSUE], whole[..., _COMPARABLE],
+            judged, self.protocol, self._gated,
+        )  # fmt: skip

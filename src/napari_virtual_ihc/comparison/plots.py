@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_virtual_ihc.comparison.cautions import LEAST_SQUARES
 from napari_virtual_ihc.comparison.drawing import Dot, Drawing, Line, Mark, Words, frame
 
 if TYPE_CHECKING:
@@ -21,22 +22,23 @@ _WIDTH, _HEIGHT, _LEFT, _BELOW, _TOP, _RIGHT = 320.0, 250.0, 54.0, 42.0, 24.0, 1
 _COLOURS = {"pearson": "#3B8FC7", "spearman": "#009E73", "icc": "#D55E00"}
 _NAMES = {"pearson": "Pearson", "spearman": "Spearman", "icc": "ICC(2,1)"}
 _DOTS, _LEVELS, _QUIET = "#3B8FC7", "#D55E00", "#888888"
-_TICKS, _PLOTTED_UM = 4, 100.0
+_TICKS, _PLOTTED_UM, _KEYS = 4, 100.0, 14.0
 _SMALL, _SIZE = 10.0, 11.0
 
 
 @dataclass(frozen=True)
 class Axes:
-    """Limits of a plot, from data to points of the drawing."""
+    """Limits of a plot, from data to points of the drawing, and where it begins."""
 
     x: tuple[float, float]
     y: tuple[float, float]
+    top: float = _TOP
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Return where a point lies in the drawing."""
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
-        wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _BELOW - _TOP
+        wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _BELOW - self.top
         return _LEFT + across * wide, _HEIGHT - _BELOW - up * high
 
     def line(
@@ -84,13 +86,16 @@ def bland_altman(found: Paired) -> Drawing:
 
 
 def against_size(found: Sequence[Paired]) -> Drawing:
-    """Return Pearson, Spearman and ICC(2,1) with intervals over the logarithm of the side."""
+    """Return Pearson, Spearman and ICC(2,1) with intervals over the logarithm of the side.
+
+    Sizes of which there are fewer than ten squares are left out.
+    """
     sides = [math.log10(one.square_um) for one in found]
-    axes = Axes((min(sides) - 0.1, max(sides) + 0.1), (-0.2, 1.0))
+    axes = Axes((min(sides) - 0.1, max(sides) + 0.1), (-0.2, 1.0), _TOP + _KEYS)
     marks: list[Mark] = []
     for index, (name, colour) in enumerate(_COLOURS.items()):
         marks += _series(axes, found, name, colour, (index - 1) * 0.015)
-        place = _LEFT + 8 + 74 * index, _HEIGHT - _BELOW - 6
+        place = _LEFT + 8 + 74 * index, _TOP + _KEYS - 6
         marks.append(Words(*place, _NAMES[name], _SMALL, colour=colour))
     ticks = [(math.log10(one.square_um), f"{one.square_um:g}") for one in found]
     title = f"{found[0].measure.title}: agreement and size of square"
@@ -103,7 +108,7 @@ def _series(
     last = None
     for one in found:
         estimate, x = one.statistics[name], math.log10(one.square_um) + aside
-        if not math.isfinite(estimate.value):
+        if len(one.real) < LEAST_SQUARES or not math.isfinite(estimate.value):
             continue
         if math.isfinite(estimate.low):
             low, high = (max(bound, axes.y[0]) for bound in (estimate.low, estimate.high))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,15 +10,15 @@ import numpy as np
 from napari_virtual_ihc.comparison.comparability import (
     COLOURS,
     VERDICTS,
-    Comparability,
     Verdict,
     comparability,
 )
+from napari_virtual_ihc.comparison.figures import percent
 from napari_virtual_ihc.comparison.marking import PLAIN_RGB, STRIP_RGB, burn_mark, burn_scale
 from napari_virtual_ihc.comparison.squares import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -46,21 +45,10 @@ class RegionPicture:
         what they are burned into strips under them.
     words
         What part of the region they show, empty for all of it.
-    shares
-        Of each verdict on what is shown, see `Comparability.shares`.
     """
 
     panels: tuple[Rgb, Rgb, Rgb]
     words: str
-    shares: dict[str, float]
-
-    def legend(self) -> list[tuple[str, tuple[int, int, int]]]:
-        """Return words with share, and colour, of each verdict of the third panel."""
-        return [
-            (f"{VERDICTS[one]} {_percent(self.shares[VERDICTS[one]])}", COLOURS[one][:3])
-            for one in Verdict
-            if one != Verdict.GLASS
-        ]
 
     def whole(self) -> Rgb:
         """Return the panels side by side on white."""
@@ -106,19 +94,27 @@ def region_picture(
         burn_mark(second, real_words(pair), PLAIN_RGB),
         burn_mark(_painted(verdicts), "comparability", PLAIN_RGB),
     )
-    shares = Comparability(verdicts, np.empty(0)).shares()
-    return RegionPicture(panels, words, shares)
+    return RegionPicture(panels, words)
+
+
+def legend_of(shares: Mapping[str, float]) -> list[tuple[str, tuple[int, int, int]]]:
+    """Return words and colour of each verdict of the third panel.
+
+    Parameters
+    ----------
+    shares
+        Of the tissue that was measured by verdict, see `PairTally.verdict_shares`; may be empty.
+    """
+    judged = [(VERDICTS[one], COLOURS[one][:3]) for one in Verdict if one != Verdict.GLASS]
+    return [
+        (f"{words} {percent(shares[words])}" if words in shares else words, colour)
+        for words, colour in judged
+    ]
 
 
 def real_words(pair: SlidePair) -> str:
     """Return what the real panel says of itself."""
     return "real IHC, taken as aligned" if pair.registration is None else "real IHC, registered"
-
-
-def _percent(share: float) -> str:
-    if not math.isfinite(share):
-        return "–"
-    return f"{100 * share:.3g} %" if share > 0.01 else f"{100 * share:.1f} %"
 
 
 def _shown(slide: Slide, box: Box | None) -> tuple[Box, str]:
@@ -128,7 +124,7 @@ def _shown(slide: Slide, box: Box | None) -> tuple[Box, str]:
     middle = Box(whole.y + (whole.h - h) / 2, whole.x + (whole.w - w) / 2, h, w)
     if (h, w) == (whole.h, whole.w):
         return whole, ""
-    return middle, f"The middle {h / 1000:g} × {w / 1000:g} mm of the region"
+    return middle, f"The middle {h / 1000:g} × {w / 1000:g} mm of the region."
 
 
 def _read(slide: Slide, box: Box, mpp: float, step: Callable[[], None]) -> Rgb:

@@ -7,9 +7,22 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from napari_virtual_ihc.comparison.agreement import totals
+from napari_virtual_ihc.comparison.agreement import counts, totals
+from napari_virtual_ihc.comparison.cautions import cautions
 from napari_virtual_ihc.comparison.drawing import data_uri, svg
-from napari_virtual_ihc.comparison.report_page import plotted, share_words
+from napari_virtual_ihc.comparison.region_picture import legend_of
+from napari_virtual_ihc.comparison.report_page import plotted
+from napari_virtual_ihc.comparison.report_rows import (
+    AGREEMENT_HEAD,
+    REGION_HEAD,
+    agreement_rows,
+    notes,
+    origin_rows,
+    place_words,
+    region_rows,
+    share_words,
+    warned,
+)
 from napari_virtual_ihc.comparison.tally import MEASURES
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY, stamp
 
@@ -23,18 +36,21 @@ if TYPE_CHECKING:
 
 COMPARISON_SCHEMA = "virtual-ihc/comparison/2"
 _UM2_PER_MM2 = 1e6
-_SHOWN = ("pearson", "spearman", "icc", "bias", "lower", "upper", "kappa", "dice")
 _STYLE = (
     "body{font:13px sans-serif;max-width:1020px;margin:16px auto}"
     ".virtual{background:#6E176B;color:#fff;padding:6px 10px;font-weight:bold}"
-    "table{border-collapse:collapse;font-size:11px}td,th{border:1px solid #ccc;padding:2px 5px;"
-    "text-align:right}th:first-child,td:first-child{text-align:left}pre{font-size:10px;"
-    "white-space:pre-wrap}"
+    ".caution{border-left:4px solid #B00020;padding-left:8px;font-weight:bold}"
+    "table{border-collapse:collapse;font-size:11px;margin:12px 0}"
+    "td,th{border:1px solid #ccc;padding:2px 5px;text-align:left}"
+    ".origin td:first-child{font-weight:bold;white-space:nowrap}"
+    ".origin td+td{overflow-wrap:anywhere}"
+    ".verdict{display:inline-block;width:12px;height:12px}"
+    "pre{font-size:10px;white-space:pre-wrap;overflow-wrap:anywhere}"
 )
 
 
 def facts(pair: PairTally, found: Sequence[Paired], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything as JSON values; nan is None, and so is the share without a gate.
+    """Return everything as JSON values; nan is None, and so is a share that nobody judged.
 
     Parameters
     ----------
@@ -50,18 +66,22 @@ def facts(pair: PairTally, found: Sequence[Paired], about: Mapping[str, Any]) ->
         }
         for one in found
     ]  # fmt: skip
+    whole, items = totals(pair), counts(pair)
     values = {
-        name: {side: _finite(value) for side, value in both.items()}
-        for name, both in totals(pair).items()
+        one.name: {side: _finite(value) for side, value in whole[one.name].items()}
+        | {"items": one.items, "n": items[one.name]}
+        for one in MEASURES
     }
     return stamp(COMPARISON_SCHEMA, "compare") | {
         "notice": RESEARCH_USE_ONLY,
         "provenance": dict(about),
         "protocol": pair.protocol,
         "tissue_mm2": pair.tissue_um2 / _UM2_PER_MM2,
+        "measured_mm2": pair.measured_um2 / _UM2_PER_MM2,
         "gated": pair.gated,
-        "comparable_share": _finite(pair.comparable) if pair.gated else None,
+        "comparable_share": _finite(pair.comparable) if pair.verdict_um2 else None,
         "verdict_shares": pair.verdict_shares,
+        "cautions": list(cautions(pair)),
         "region": values,
         "agreement": agreement,
     }
@@ -81,70 +101,45 @@ def html(
     picture
         Of the region.
     """
+    strip = f'<p class="virtual">{escape(RESEARCH_USE_ONLY)}</p>'
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         f"<title>Virtual against real IHC</title><style>{_STYLE}</style></head><body>",
         f'<p class="virtual">VIRTUAL. {escape(RESEARCH_USE_ONLY)}</p>',
-        f"<h1>Virtual against real IHC</h1><p>{escape(share_words(told))}</p>",
-        "" if picture is None else _picture(picture),
-        _plots(found), _region(told["region"]), _agreement(found),
-        f"<p>{escape(told['protocol'])}</p>",
-        f"<pre>{escape(json.dumps(told['provenance'], indent=1, ensure_ascii=False))}\n"
-        f"version {escape(told['version'])}, schema {escape(told['schema'])}</pre>",
-        f'<p class="virtual">{escape(RESEARCH_USE_ONLY)}</p></body></html>',
+        f"<h1>Virtual against real IHC</h1><p>{escape(share_words(told))}<br>"
+        f"{escape(place_words(told['provenance']))}</p>",
+        *(f'<p class="caution">{escape(one)}</p>' for one in warned(told)),
+        _rows(origin_rows(told)),
+        "" if picture is None else _picture(picture, told["verdict_shares"]),
+        "".join(map(svg, plotted(found))) or "<p>No tissue to measure.</p>",
+        _rows(region_rows(told), REGION_HEAD), _rows(agreement_rows(found), AGREEMENT_HEAD),
+        *(f"<p>{escape(one)}</p>" for one in notes(told, found)),
+        "<details><summary>Provenance</summary><pre>"
+        f"{escape(json.dumps(told['provenance'], indent=1, ensure_ascii=False))}</pre></details>",
+        f"{strip}</body></html>",
     ]  # fmt: skip
     return "\n".join(parts).encode()
 
 
-def _picture(picture: RegionPicture) -> str:
+def _picture(picture: RegionPicture, shares: Mapping[str, float]) -> str:
     legend = " ".join(
-        f'<span style="background:rgb{colour};padding:0 6px">&nbsp;</span> {escape(words)}'
-        for words, colour in picture.legend()
+        f'<span class="verdict" style="background:rgb{colour}"></span> {escape(words)}'
+        for words, colour in legend_of(shares)
     )
     whole = (
         f'<img src="{data_uri(picture.whole())}" width="100%" alt="virtual, real, comparability">'
     )
-    return f"{whole}<p>{legend} {escape(picture.words)}</p>"
+    return f"{whole}<p>{escape(picture.words)} {legend}</p>"
 
 
-def _plots(found: Sequence[Paired]) -> str:
-    return "".join(map(svg, plotted(found))) or "<p>No tissue to measure.</p>"
-
-
-def _region(region: Mapping[str, Mapping[str, float | None]]) -> str:
-    rows = [
-        f"<tr><td>{escape(one.title)}</td><td>{escape(one.unit)}</td>"
-        f"<td>{_number(region[one.name]['virtual'])}</td>"
-        f"<td>{_number(region[one.name]['real'])}</td><td>{escape(one.formula)}</td></tr>"
-        for one in MEASURES
-        if region[one.name]["real"] is not None or region[one.name]["virtual"] is not None
-    ]
-    head = "<tr><th>Region</th><th>unit</th><th>virtual</th><th>real</th><th>formula</th></tr>"
-    return f"<h2>The region</h2><table>{head}{''.join(rows)}</table>"
-
-
-def _agreement(found: Sequence[Paired]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("measure", "square µm", "n", *_SHOWN))
-    rows = []
-    for one in found:
-        cells = (_interval(one.statistics.get(name)) for name in _SHOWN)
-        rows.append(
-            f"<tr><td>{escape(one.measure.title)}</td><td>{one.square_um:g}</td>"
-            f"<td>{len(one.real)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        )
-    return f"<h2>Per square</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
-
-
-def _interval(estimate: Estimate | None) -> str:
-    if estimate is None or not math.isfinite(estimate.value):
-        return "–"
-    if not math.isfinite(estimate.low):
-        return _number(estimate.value)
-    return f"{_number(estimate.value)}<br>{_number(estimate.low)} to {_number(estimate.high)}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
+def _rows(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
+    """Return a table; the first column of one without a head says what its rows are."""
+    above = f"<tr>{''.join(f'<th>{escape(one)}</th>' for one in head)}</tr>" if head else ""
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(one)}</td>' for one in row)}</tr>" for row in rows
+    )  # fmt: skip
+    kind = "" if head else ' class="origin"'
+    return f"<table{kind}>{above}{body}</table>"
 
 
 def _finite(value: float) -> float | None:

@@ -8,7 +8,8 @@ from napari_virtual_ihc.comparison.drawing import png, svg
 from napari_virtual_ihc.comparison.pdf import pdf
 from napari_virtual_ihc.comparison.report import html
 from napari_virtual_ihc.comparison.report_folder import whole, write_flushed
-from napari_virtual_ihc.comparison.report_page import page, plotted, share_words
+from napari_virtual_ihc.comparison.report_page import page, plotted
+from napari_virtual_ihc.comparison.report_rows import share_words
 from napari_virtual_ihc.comparison.table import agreement_csv, squares_csv
 from napari_virtual_ihc.files import to_json
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from napari_virtual_ihc.comparison.drawing import Area, Drawing, Line, Picture, Words
 from napari_virtual_ihc.comparison.pdf import text_width, wrapped
 from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scatter, to_plot
-from napari_virtual_ihc.comparison.tally import MEASURES
+from napari_virtual_ihc.comparison.region_picture import legend_of
+from napari_virtual_ihc.comparison.report_rows import (
+    AGREEMENT_HEAD,
+    REGION_HEAD,
+    agreement_rows,
+    notes,
+    origin_rows,
+    place_words,
+    region_rows,
+    share_words,
+    warned,
+)
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
 
 if TYPE_CHECKING:
@@ -18,28 +27,14 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.agreement import Paired
     from napari_virtual_ihc.comparison.drawing import Mark
     from napari_virtual_ihc.comparison.region_picture import RegionPicture
-    from napari_virtual_ihc.measures.bootstrap import Estimate
 
-_WIDTH, _HEIGHT, _EDGE = 595.0, 842.0, 34.0
+_WIDTH, _HEIGHT, _EDGE = 595.0, 842.0, 26.0
 _INNER = _WIDTH - 2 * _EDGE
 _VIRTUAL, _RULE = "#6E176B", "#BBBBBB"
-_STRIP, _GAP, _LEGEND, _MOST_PICTURE = 16.0, 8.0, 10.0, 175.0
-_REGION = (0.0, 110.0, 175.0, 230.0, 285.0)
-_AGREEMENT = (0.0, 82.0, 106.0, 132.0, 204.0, 276.0, 348.0, 384.0, 440.0, 472.0)
-_HEAD = (
-    "Per square", "µm", "n", "Pearson r", "Spearman ρ", "ICC(2,1)", "bias", "95 % limits", "Dice",
-    "weighted κ",
-)  # fmt: skip
-
-
-def share_words(told: Mapping[str, Any]) -> str:
-    """Return how much of the tissue the numbers are of."""
-    if not told["tissue_mm2"]:
-        return "There is no tissue on both slides here."
-    if not told["gated"]:
-        return "All tissue of both slides is measured, comparable or not."
-    share = told["comparable_share"]
-    return f"{100 * share:.3g} % of the tissue was comparable; only that is measured."
+_CAUTION = "#B00020"
+_STRIP, _GAP, _LEGEND, _MOST_PICTURE, _LEAST_PICTURE = 16.0, 7.0, 10.0, 185.0, 60.0
+_MOST, _SMALL, _LINE, _BETWEEN, _NAMES, _BOLDER = 6.8, 5.6, 1.3, 6.0, 62.0, 1.06
+"""Sizes of type of tables and of small print, its lead, gaps of columns, width of names."""
 
 
 def plotted(found: Sequence[Paired]) -> Sequence[Drawing]:
@@ -63,10 +58,13 @@ def page(
     picture
         Of the region.
     """
-    head = _head(told)
-    rest = [_plots(plotted(found)), _region(told["region"]), _agreement(found), _small(told)]
+    head, low = _head(told), _paragraphs(notes(told, found), _SMALL)
+    rest = [
+        _plots(plotted(found)), _table(region_rows(told), REGION_HEAD, _MOST),
+        _table(agreement_rows(found), AGREEMENT_HEAD, _MOST), low,
+    ]  # fmt: skip
     room = _HEIGHT - 2 * _EDGE - _STRIP - sum(part.height + _GAP for part in (head, *rest))
-    pictures = [] if picture is None else [_pictures(picture, room - _GAP)]
+    pictures = [] if picture is None else [_pictures(picture, told["verdict_shares"], room - _GAP)]
     marks: list[Mark] = []
     y = _EDGE
     for part in (head, *pictures, *rest):
@@ -84,41 +82,67 @@ def _strip(y: float) -> Iterator[Mark]:
 
 def _head(told: Mapping[str, Any]) -> Drawing:
     strip = Drawing(_WIDTH, _STRIP, tuple(_strip(0))).at(-_EDGE, 0, 1.0)
-    words = (
-        Words(0, 36, "Virtual against real IHC", 15, bold=True),
-        Words(0, 50, share_words(told), 9),
-        Words(0, 61, _where(told["provenance"]), 8),
+    parts = [
+        _paragraphs([share_words(told), place_words(told["provenance"])], 8.5),
+        _paragraphs(warned(told), 8.5, _CAUTION),
+        _origin(origin_rows(told)),
+    ]
+    marks: list[Mark] = [*strip, Words(0, 36, "Virtual against real IHC", 15, bold=True)]
+    y = 41.0
+    for part in parts:
+        marks += part.at(0, y, 1.0)
+        y += part.height + (3 if part.marks else 0)
+    return Drawing(_INNER, y, tuple(marks))
+
+
+def _origin(rows: Sequence[tuple[str, ...]]) -> Drawing:
+    marks: list[Mark] = []
+    y, step = 0.0, _LINE * _MOST
+    for name, text in rows:
+        marks.append(Words(0, y + step, name, _MOST, bold=True))
+        for line in wrapped(text, _INNER - _NAMES, _MOST):
+            y += step
+            marks.append(Words(_NAMES, y, line, _MOST))
+    return Drawing(_INNER, y, tuple(marks))
+
+
+def _paragraphs(texts: Sequence[str], size: float, colour: str = "") -> Drawing:
+    lines = [line for text in texts for line in wrapped(text, _INNER, size * _BOLDER)]
+    step = _LINE * size
+    marks = tuple(
+        Words(0, (1 + index) * step, line, size, colour=colour, bold=bool(colour))
+        for index, line in enumerate(lines)
     )
-    return Drawing(_INNER, 62, (*strip, *words))
+    return Drawing(_INNER, len(lines) * step, marks)
 
 
-def _where(about: Mapping[str, Any]) -> str:
-    box = about.get("region_um")
-    if box is None:
-        return "Region: the whole slide."
-    y, x, h, w = (f"{side:.0f}" for side in box)
-    return f"Region: {h} × {w} µm at y {y} µm, x {x} µm."
-
-
-def _pictures(picture: RegionPicture, room: float) -> Drawing:
+def _pictures(picture: RegionPicture, shares: Mapping[str, float], room: float) -> Drawing:
     """Return the panels, no higher than ``room``, and the legend of the last."""
     gap, count = 8.0, len(picture.panels)
+    legend = _legend(picture.words, legend_of(shares))
     width = (_INNER - (count - 1) * gap) / count
     shape = max(len(panel) / panel.shape[1] for panel in picture.panels)
-    width = min(width, (min(room, _MOST_PICTURE) - _LEGEND) / shape)
+    width = min(width, max(min(room, _MOST_PICTURE) - legend.height, _LEAST_PICTURE) / shape)
     marks: list[Mark] = []
     for index, panel in enumerate(picture.panels):
         height = width * len(panel) / panel.shape[1]
         marks.append(Picture(index * (width + gap), 0, width, height, panel))
-    height, x = width * shape + _LEGEND, 0.0
-    for words, colour in picture.legend():
-        red, green, blue = colour
-        marks.append(Area(x, height - 6, 6, 6, f"#{red:02X}{green:02X}{blue:02X}"))
-        marks.append(Words(x + 9, height, words, 7))
-        x += 20 + text_width(words, 7)
-    if picture.words:
-        marks.append(Words(_INNER, height, picture.words, 7, "end"))
-    return Drawing(_INNER, height, tuple(marks))
+    marks += legend.at(0, width * shape, 1.0)
+    return Drawing(_INNER, width * shape + legend.height, tuple(marks))
+
+
+def _legend(head: str, items: Sequence[tuple[str, tuple[int, int, int]]]) -> Drawing:
+    """Return coloured squares with words, in as many lines as they need."""
+    marks: list[Mark] = [Words(0, _LEGEND, head, 7)] if head else []
+    x, y = (text_width(head, 7) + 8 if head else 0.0), _LEGEND
+    for words, colour in items:
+        width = 9 + text_width(words, 7)
+        if x + width > _INNER:
+            x, y = 0.0, y + _LEGEND
+        marks.append(Area(x, y - 6, 6, 6, f"#{bytes(colour).hex()}"))
+        marks.append(Words(x + 9, y, words, 7))
+        x += width + 9
+    return Drawing(_INNER, y + 1, tuple(marks))
 
 
 def _plots(drawings: Sequence[Drawing]) -> Drawing:
@@ -133,63 +157,24 @@ def _plots(drawings: Sequence[Drawing]) -> Drawing:
     return Drawing(_INNER, scale * drawings[0].height, tuple(marks))
 
 
-def _region(region: Mapping[str, Mapping[str, float | None]]) -> Drawing:
-    rows = [("The region", "unit", "virtual", "real", "formula")]
-    for one in MEASURES:
-        virtual, real = region[one.name]["virtual"], region[one.name]["real"]
-        if virtual is not None or real is not None:
-            rows.append((one.title, one.unit, _number(virtual), _number(real), one.formula))
-    return _table(rows, _REGION, 7.5)
+def _table(rows: Sequence[Sequence[str]], head: Sequence[str], most: float) -> Drawing:
+    """Return a table whose columns are as wide as their words; smaller type where it is wide."""
+    widths = [_widest([head[at], *(row[at] for row in rows)]) for at in range(len(head))]
+    size = min(most, (_INNER - _BETWEEN * (len(head) - 1)) / sum(widths))
+    places = [
+        sum(widths[:at]) * size + _BETWEEN * at for at in range(len(head))
+    ]  # fmt: skip
+    step, rule = _LINE * size, (_LINE + 0.28) * size
+    marks: list[Mark] = [
+        Words(x, (index + 1) * step, text, size, bold=index == 0)
+        for index, row in enumerate((head, *rows))
+        for x, text in zip(places, row, strict=True)
+        if text
+    ]
+    marks.append(Line(0, rule, _INNER, rule, _RULE, width=0.5))
+    return Drawing(_INNER, (len(rows) + 1) * step + 2, tuple(marks))
 
 
-def _agreement(found: Sequence[Paired]) -> Drawing:
-    rows: list[Sequence[str]] = [_HEAD]
-    for one in found:
-        s = one.statistics
-        limits = f"{_number(s['lower'].value)} to {_number(s['upper'].value)}"
-        rows.append(
-            (
-                one.measure.title, f"{one.square_um:g}", str(len(one.real)),
-                *(_interval(s[name]) for name in ("pearson", "spearman", "icc")),
-                _number(s["bias"].value), limits,
-                *(_number(s[name].value) if name in s else "–" for name in ("dice", "kappa")),
-            )
-        )  # fmt: skip
-    return _table(rows, _AGREEMENT, 6.5 if len(rows) < 26 else 5.8)
-
-
-def _table(rows: Sequence[Sequence[str]], columns: Sequence[float], size: float) -> Drawing:
-    step = size * 1.32
-    marks: list[Mark] = []
-    for index, row in enumerate(rows):
-        y = (index + 1) * step
-        marks += [
-            Words(x, y, text, size, bold=index == 0)
-            for x, text in zip(columns, row, strict=True)
-        ]  # fmt: skip
-    marks.append(Line(0, step + 2, _INNER, step + 2, _RULE, width=0.5))
-    return Drawing(_INNER, len(rows) * step + 2, tuple(marks))
-
-
-def _small(told: Mapping[str, Any]) -> Drawing:
-    about = json.dumps(told["provenance"], ensure_ascii=False, separators=(", ", ": "))
-    intervals = "Intervals: 95 % percentile bootstrap over squares."
-    text = f"{told['protocol']}. {intervals} {about} version {told['version']}, {told['schema']}."
-    size = 5.5
-    lines = wrapped(text, _INNER, size)
-    marks = tuple(Words(0, (1 + index) * size * 1.25, one, size) for index, one in enumerate(lines))
-    return Drawing(_INNER, len(lines) * size * 1.25, marks)
-
-
-def _interval(estimate: Estimate) -> str:
-    if not math.isfinite(estimate.low):
-        return _number(estimate.value)
-    return f"{_number(estimate.value)} ({_number(estimate.low)} to {_number(estimate.high)})"
-
-
-def _number(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return "–"
-    if 0 < abs(value) < 0.1:
-        return f"{value:.1g}".replace("-", "−")
-    return (f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}").replace("-", "−")
+def _widest(texts: Sequence[str]) -> float:
+    """Return the width of the longest of a column's texts by their size, the head's bold."""
+    return max(text_width(text, 1.0, bold=not index) for index, text in enumerate(texts))

@@ -7,6 +7,7 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
+from napari_virtual_ihc.comparison.cautions import LEAST_SQUARES, TOO_FEW
 from napari_virtual_ihc.provenance import RESEARCH_USE_ONLY
 
 if TYPE_CHECKING:
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.comparison.agreement import Paired
 
-_AGREEMENT = ("measure", "unit", "square_um", "statistic", "value", "low", "high", "n", "protocol")
-_SQUARES = ("measure", "unit", "square_um", "y_um", "x_um", "virtual", "real")
+_AGREEMENT = (
+    "measure", "unit", "square_um", "statistic", "value", "low", "high", "n", "remark", "protocol",
+)  # fmt: skip
+_SQUARES = (
+    "measure", "unit", "square_um", "y_um", "x_um", "virtual", "real", "comparable_share",
+    "virtual_n", "real_n", "n_of",
+)  # fmt: skip
 
 
 def agreement_csv(found: Sequence[Paired], protocol: str) -> bytes:
@@ -29,7 +35,7 @@ def agreement_csv(found: Sequence[Paired], protocol: str) -> bytes:
     rows = (
         (
             one.measure.name, one.measure.unit, _number(one.square_um), name, _number(s.value),
-            _number(s.low), _number(s.high), s.n, f"{s.protocol}; {protocol}",
+            _number(s.low), _number(s.high), s.n, _remark(s.n), f"{s.protocol}; {protocol}",
         )
         for one in found
         for name, s in one.statistics.items()
@@ -38,18 +44,26 @@ def agreement_csv(found: Sequence[Paired], protocol: str) -> bytes:
 
 
 def squares_csv(found: Sequence[Paired]) -> bytes:
-    """Return one row per measure and square; its corner in µm of the slide."""
+    """Return one row per measure and square.
+
+    Its corner in µm of the slide, its values, the comparable share of its tissue, and on how many
+    items of what each slide was measured.
+    """
     rows = (
         (
-            one.measure.name,
-            one.measure.unit,
-            _number(one.square_um),
-            *(_number(float(v)) for v in values),
+            one.measure.name, one.measure.unit, _number(one.square_um),
+            *(_number(float(v)) for v in (*values, *items)), one.measure.items,
         )
         for one in found
-        for values in zip(one.y_um, one.x_um, one.virtual, one.real, strict=True)
-    )
+        for *values, items in zip(
+            one.y_um, one.x_um, one.virtual, one.real, one.comparable, one.items, strict=True
+        )
+    )  # fmt: skip
     return _csv(_SQUARES, rows)
+
+
+def _remark(n: int) -> str:
+    return TOO_FEW if n < LEAST_SQUARES else ""
 
 
 def _number(value: float) -> str:

@@ -24,6 +24,9 @@ FIELDS = (
     "cells_0", "cells_1", "cells_2", "cells_3", "membranes", "intensity",
 )  # fmt: skip
 """Areas in µm², integrated optical density in OD·µm², counts; ``intensity`` is summed OD."""
+AREA = "mm²"
+"""What measures of pixels are measured on."""
+_UM2_PER_MM2 = 1e6
 _POSITIVE = ("weak", "moderate", "strong")
 
 
@@ -88,6 +91,8 @@ class Measure:
         From a tally to values (rows, columns); nan where it has none.
     edges
         Bounds of ordered classes for weighted kappa.
+    items, items_of
+        What it was measured on: nuclei, cells or mm², and the sums that add up to how many.
     """
 
     name: str
@@ -96,6 +101,13 @@ class Measure:
     formula: str
     of: Callable[[Tally], Values]
     edges: tuple[float, ...]
+    items: str = AREA
+    items_of: tuple[str, ...] = ("inside",)
+
+    def count(self, tally: Tally) -> Values:
+        """Return on how many items each square was measured, (rows, columns)."""
+        count = tally.of(*self.items_of)
+        return count / _UM2_PER_MM2 if self.items == AREA else count
 
 
 def _share(above: Values, below: Values, scale: float = 1.0) -> Values:
@@ -137,22 +149,24 @@ MEASURES = (
     Measure(
         "positive_nuclei", "Positive nuclei", "%", "100 · nuclei of grade 1 to 3 / nuclei",
         lambda t: _share(t.of(*_NUCLEI[1:]), t.of(*_NUCLEI), 100.0), _PERCENT_EDGES,
+        "nuclei", _NUCLEI,
     ),
     Measure(
         "cell_h_score", "H-score, nuclei", "0–300", "1 · weak % + 2 · moderate % + 3 · strong %",
-        lambda t: _h_score(t, _NUCLEI[1:], _NUCLEI), _H_EDGES,
+        lambda t: _h_score(t, _NUCLEI[1:], _NUCLEI), _H_EDGES, "nuclei", _NUCLEI,
     ),
     Measure(
         "membrane", "Membrane intensity", "OD", "mean DAB OD of the stained part of membranes",
-        lambda t: _share(t.of("intensity"), t.of("membranes")), (),
+        lambda t: _share(t.of("intensity"), t.of("membranes")), (), "stained cells", ("membranes",),
     ),
     Measure(
         "complete_membranes", "Complete membranes", "%", "100 · cells of grade 2 and 3 / cells",
         lambda t: _share(t.of(*_CELLS[2:]), t.of(*_CELLS), 100.0), (10.0,),
+        "cells", _CELLS,
     ),
     Measure(
         "her2", "HER2 helper, no score", "0 to 3", "highest grade that over 10 % of cells reach",
-        _her2, (0.5, 1.5, 2.5),
+        _her2, (0.5, 1.5, 2.5), "cells", _CELLS,
     ),
 )  # fmt: skip
 """What is told of every square: areas always, nuclei or membranes where cells were looked at."""

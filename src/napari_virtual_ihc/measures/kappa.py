@@ -31,7 +31,7 @@ def weighted_kappa(
 
     Returns
     -------
-    (…); nan where both readers always say the same one class.
+    (…); nan where a reader always says the same class, since no agreement could differ from chance.
     """
     chosen = quadratic_weights(counts.shape[-1]) if weights is None else weights
     total = counts.sum(axis=(-2, -1), keepdims=True)
@@ -39,7 +39,8 @@ def weighted_kappa(
         share = counts / total
         expected = share.sum(axis=-1)[..., :, None] * share.sum(axis=-2)[..., None, :]
         apart, chance = (chosen * share).sum((-2, -1)), (chosen * expected).sum((-2, -1))
-        return np.where(chance > 0, 1 - apart / chance, np.nan)
+        vary = ((counts.sum(axis) > 0).sum(-1) > 1 for axis in (-2, -1))
+        return np.where(np.logical_and(*vary) & (chance > 0), 1 - apart / chance, np.nan)
 
 
 def pair_counts(

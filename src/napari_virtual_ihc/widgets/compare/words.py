@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.comparison.agreement import totals
+from napari_virtual_ihc.comparison.cautions import cautions
 from napari_virtual_ihc.comparison.comparability import COLOURS, VERDICTS
 from napari_virtual_ihc.comparison.tally import MEASURES
 
@@ -29,16 +30,17 @@ _UM2_PER_MM2 = 1e6
 
 
 def share_line(answer: Answer) -> str:
-    """Return how much of the tissue the numbers are of."""
+    """Return how much of the tissue the numbers are of, and what to be warned of."""
     share = answer.tally.comparable
     if not math.isfinite(share):
-        return f"{_capital(answer.region.words)}: no tissue on both slides."
-    failed = f" {answer.failed} virtual tiles failed and are left out." if answer.failed else ""
+        return f"{_capital(answer.region.words)}: no tissue with a virtual stain."
+    failed = f"{answer.failed} virtual tiles failed and are left out." if answer.failed else ""
     tissue = answer.tally.tissue_um2 / _UM2_PER_MM2
-    return (
+    line = (
         f"{_capital(answer.region.words)}: {100 * share:.3g} % of {tissue:.2g} mm² tissue is "
-        f"comparable; only that is measured.{failed}"
+        "comparable; only that is measured."
     )
+    return " ".join(filter(None, (line, failed, *cautions(answer.tally))))
 
 
 def verdict_table(answer: Answer) -> str:
@@ -51,7 +53,7 @@ def verdict_table(answer: Answer) -> str:
         if words in shares
     ]
     rows = (f"<tr>{''.join(cells[at : at + 2])}</tr>" for at in range(0, len(cells), 2))
-    head = '<tr><td colspan="8">Tissue of either slide:</td></tr>'
+    head = '<tr><td colspan="8">Tissue with a virtual stain:</td></tr>'
     return f"{_TABLE}{head}{''.join(rows)}</table>" if cells else ""
 
 
