@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_virtual_ihc.widgets import overlays
 from napari_virtual_ihc.widgets.camera import current_magnification, look_at, view_corners
 from napari_virtual_ihc.widgets.legend import Legend
+from napari_virtual_ihc.widgets.outline_width import fit_outlines
 from napari_virtual_ihc.widgets.overview import Overview
 from napari_virtual_ihc.widgets.translate.model import magnification_text
 from napari_virtual_ihc.widgets.virtual import banner_in_view, heat_in_view
@@ -49,7 +50,7 @@ class CanvasDressing(QObject):
         self._overview_wanted = True
         self._in_um = False
         self._calm = QTimer(self, singleShot=True, interval=_CALM_MS)
-        self._calm.timeout.connect(self.camera_rested)
+        self._calm.timeout.connect(self._on_rested)
         self._label_timer = QTimer(self, singleShot=True, interval=_LABEL_MS)
         self._label_timer.timeout.connect(self.label)
         camera = viewer.scene.camera.events
@@ -107,6 +108,12 @@ class CanvasDressing(QObject):
         self.label_soon()
         self.camera_moved.emit()
         self._calm.start()
+
+    def _on_rested(self) -> None:
+        viewer = self._viewer_ref()
+        if viewer is not None:
+            fit_outlines(viewer)
+        self.camera_rested.emit()
 
     def _on_resized(self, _event: object = None) -> None:
         self.overview.place()

@@ -11,6 +11,7 @@ from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.areas import areas_in, lies_outside, region_box, regions_in
 from napari_virtual_ihc.widgets.camera import turn_of, view_corners, visible_box
 from napari_virtual_ihc.widgets.compare.measuring import Region
+from napari_virtual_ihc.widgets.outline_width import add_outlines
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -97,14 +98,7 @@ def _of(region: ReviewRegion, size_um: tuple[float, float]) -> Region:
 def start_drawing(viewer: ViewerModel) -> None:
     """Let the user draw a rectangle."""
     if _LAYER not in viewer.layers:
-        viewer.add_shapes(
-            name=_LAYER,
-            ndim=2,
-            edge_color="#009e73",
-            face_color="transparent",
-            edge_width=3,
-            units=("um", "um"),
-        )
+        add_outlines(viewer, _LAYER, "#009e73")
     layer = viewer.layers[_LAYER]
     viewer.layers.selection.active = layer
     layer.mode = "add_rectangle"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_virtual_ihc.widgets.areas import region_box, regions_in
+from napari_virtual_ihc.widgets.outline_width import add_outlines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,14 +75,8 @@ def _rows(region: ReviewRegion) -> list[tuple[NDArray[np.float64], dict[str, Any
 def _own_layer(viewer: ViewerModel) -> Shapes:
     if NAME not in viewer.layers:
         empty = {name: np.array([], dtype=object) for name in (*_COLUMNS, "shown")}
-        viewer.add_shapes(
-            name=NAME,
-            ndim=2,
-            edge_width=3,
-            face_color="transparent",
-            units=("um", "um"),
-            features=empty,
-            text={"string": "{shown}", "size": 10, "color": "black", "anchor": "upper_left"},
-        )
+        made = add_outlines(viewer, NAME, "#1f4fd8")
+        made.features = empty
+        made.text = {"string": "{shown}", "size": 10, "color": "black", "anchor": "upper_left"}
     layer: Shapes = viewer.layers[NAME]
     return layer

@@ -12,6 +12,7 @@ from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.tiles.derive import halve
 from napari_virtual_ihc.widgets.camera import Box, to_slide, visible_box
 from napari_virtual_ihc.widgets.layers import REGION, VIRTUAL, image_arguments, region_of
+from napari_virtual_ihc.widgets.outline_width import add_outlines
 from napari_virtual_ihc.widgets.services import MODELS
 from napari_virtual_ihc.widgets.translate.model import left_text
 from napari_virtual_ihc.widgets.translate.region_job import RegionJob, RegionPicture
@@ -170,14 +171,7 @@ class Regions(QObject):
     def _start_drawing(self) -> None:
         layers = self._session.viewer.layers
         if self._shapes is None or self._shapes not in layers:
-            self._shapes = self._session.viewer.add_shapes(
-                name="Regions",
-                ndim=2,
-                edge_color="#1f4fd8",
-                face_color="transparent",
-                edge_width=2,
-                units=("um", "um"),
-            )
+            self._shapes = add_outlines(self._session.viewer, "Regions", "#1f4fd8")
             self._shapes.events.data.connect(self._on_shapes_changed)
         layers.selection.active = self._shapes
         self._shapes.mode = "add_rectangle"

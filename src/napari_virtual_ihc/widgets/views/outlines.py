@@ -9,6 +9,9 @@ import numpy as np
 from napari.layers import Shapes
 from qtpy.QtCore import QObject, QTimer
 
+from napari_virtual_ihc.widgets.layers import OUTLINE
+from napari_virtual_ihc.widgets.outline_width import fit_outlines
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -74,6 +77,7 @@ class Outlines(QObject):
                 self._watch(layer)
                 if self._shown and layer.visible and len(layer.data):
                     self._copies.append(viewer.add_layer(_copy_of(layer)))
+        fit_outlines(viewer)
 
     def _watch(self, layer: Shapes) -> None:
         if layer not in self._watched:
@@ -95,5 +99,6 @@ def _copy_of(layer: Shapes) -> Shapes:
         translate=layer.translate,
         units=layer.units,
         name=layer.name,
+        metadata={OUTLINE: True} if OUTLINE in layer.metadata else {},
         ndim=2,
     )
