@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from qtpy.QtCore import QRect, Qt
@@ -16,11 +16,25 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.tiles.heat import HeatScale
 
-_WIDTH, _HEIGHT, _BAR = 210, 62, 12
-_TITLE, _ROW, _PATCH = 22, 16, 11
+_BAR = 12
 _MARGIN, _PAD = 10, 8
 _UNDER_BANNER = 44
-_POINTS, _FEWEST_POINTS = 9, 7
+_NARROW = 460
+"""A canvas that is less wide gets a small legend."""
+
+
+class _Size(NamedTuple):
+    """Sizes in px, but the font's in points."""
+
+    width: int
+    height: int
+    title: int
+    row: int
+    patch: int
+    points: int
+
+
+_LARGE, _SMALL = _Size(210, 62, 22, 16, 11, 9), _Size(170, 54, 18, 13, 9, 7)
 
 
 class Legend(QWidget):
@@ -35,7 +49,7 @@ class Legend(QWidget):
     def __init__(self, canvas: QWidget) -> None:
         super().__init__(canvas)
         self.scale: HeatScale | None = None
-        self._tall = _HEIGHT
+        self._size = _LARGE
         self.hide()
 
     def show_scale(self, scale: HeatScale | None) -> None:
@@ -43,18 +57,19 @@ class Legend(QWidget):
         if scale != self.scale:
             self.scale = scale
             self.setToolTip("" if scale is None else scale.formula)
-            classes = 0 if scale is None else len(scale.classes)
-            self._tall = _TITLE + _ROW * classes + _PAD if classes else _HEIGHT
             self.update()
         self.setVisible(scale is not None)
         self.place()
 
     def place(self) -> None:
-        """Move to the top right corner of the canvas."""
+        """Move to the top right corner of the canvas, smaller where that is narrow."""
         canvas = self.parentWidget()
         if canvas is not None:
-            width = min(_WIDTH, canvas.width() - 2 * _MARGIN)
-            self.setGeometry(canvas.width() - width - _MARGIN, _UNDER_BANNER, width, self._tall)
+            self._size = size = _SMALL if canvas.width() < _NARROW else _LARGE
+            classes = 0 if self.scale is None else len(self.scale.classes)
+            tall = size.title + size.row * classes + _PAD if classes else size.height
+            width = min(size.width, canvas.width() - 2 * _MARGIN)
+            self.setGeometry(canvas.width() - width - _MARGIN, _UNDER_BANNER, width, tall)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the title, and a bar with its ends or a patch for each class."""
@@ -64,12 +79,11 @@ class Legend(QWidget):
         painter.fillRect(self.rect(), QColor(255, 255, 255, 235))
         painter.setPen(QColor(40, 40, 40))
         painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
-        points = _POINTS if self.width() == _WIDTH else _FEWEST_POINTS
-        painter.setFont(QFont(painter.font().family(), points))
+        painter.setFont(QFont(painter.font().family(), self._size.points))
         inner = self.rect().adjusted(_PAD, _PAD // 2, -_PAD, -_PAD // 2)
         painter.drawText(inner, Qt.AlignmentFlag.AlignTop, self.scale.title)
         if self.scale.classes:
-            _draw_classes(painter, inner, self.scale)
+            _draw_classes(painter, inner, self.scale, self._size)
         else:
             _draw_bar(painter, inner, self.scale)
         painter.end()
@@ -86,12 +100,12 @@ def _draw_bar(painter: QPainter, inner: QRect, scale: HeatScale) -> None:
     painter.drawText(inner, bottom | Qt.AlignmentFlag.AlignRight, high)
 
 
-def _draw_classes(painter: QPainter, inner: QRect, scale: HeatScale) -> None:
+def _draw_classes(painter: QPainter, inner: QRect, scale: HeatScale, size: _Size) -> None:
     for index, (words, colour) in enumerate(scale.classes):
-        top = inner.top() + _TITLE - _PAD // 2 + index * _ROW
-        patch = QRect(inner.left(), top + (_ROW - _PATCH) // 2, _PATCH, _PATCH)
+        top = inner.top() + size.title - _PAD // 2 + index * size.row
+        patch = QRect(inner.left(), top + (size.row - size.patch) // 2, size.patch, size.patch)
         painter.fillRect(patch, QColor(*colour))
-        place = QRect(patch.right() + _PAD, top, inner.width(), _ROW)
+        place = QRect(patch.right() + _PAD, top, inner.width(), size.row)
         painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, words)
 
 
