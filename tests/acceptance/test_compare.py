@@ -120,7 +120,7 @@ def test_the_he_needs_a_scale_of_its_own(
     he = str(files[0].parent / "he.png")
     words = ["compare", *map(str, files), "--out", str(tmp_path / "o"), *SCALE, "--he", he]
     assert run(words) == 1
-    assert "he.png does not state its scale" in capsys.readouterr().err
+    assert "he.png does not state its scale; give --mpp-he" in capsys.readouterr().err
 
 
 def _check_files(out: Path, found: dict) -> None:
@@ -197,7 +197,7 @@ def test_what_stops_it_and_what_is_missing_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     words = ["compare", *map(str, files), "--out", str(tmp_path / "o")]
-    assert run([*words, "--mpp-virtual", "0.5"]) == 2
+    assert run([*words, "--mpp-virtual", "0.5"]) == 1
     assert "real.png does not state its scale; give --mpp-real" in capsys.readouterr().err
     assert run([*words, *SCALE, "--mpp-real", "900"]) == 2
     assert "--mpp-real is µm/px" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from napari_virtual_ihc.cli.output import begun_anew, emit, progress, region_box, require_mpp, say
-from napari_virtual_ihc.errors import UsageError
+from napari_virtual_ihc.errors import MissingScaleError
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.compared import Compared
@@ -109,7 +109,9 @@ def _opened(file: _File) -> Slide:
     require_mpp(file.mpp, file.option)
     slide = open_slide(file.path, file.mpp)
     if slide.mpp is None:
-        raise UsageError(f"{slide.name} does not state its scale; give {file.option}, its µm/px.")
+        raise MissingScaleError(
+            f"{slide.name} does not state its scale; give {file.option}, its µm/px."
+        )
     return slide
 
 
