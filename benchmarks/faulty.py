@@ -88,5 +88,16 @@ def roc_area(positive: Values, negative: Values) -> float:
 
 def area_under(errors: Values, distrust: Values) -> float:
     """Return the mean, over all shares kept, of the mean error of those trusted most."""
+    return float(_risks(errors, distrust).mean())
+
+
+def curve(errors: Values, distrust: Values) -> list[float]:
+    """Return the mean error of the 10, 20, …, 100 % that are trusted most."""
+    risks = _risks(errors, distrust)
+    kept = np.ceil(np.arange(1, 11) * len(risks) / 10).astype(int)
+    return [round(float(risk), 4) for risk in risks[kept - 1]]
+
+
+def _risks(errors: Values, distrust: Values) -> Values:
     kept = errors[np.argsort(distrust, kind="stable")]
-    return float((np.cumsum(kept) / np.arange(1, len(kept) + 1)).mean())
+    return np.asarray(np.cumsum(kept) / np.arange(1, len(kept) + 1), np.float64)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from faulty import MPP, Picture, area_under, roc_area, scene, spoiled
+from faulty import MPP, Picture, area_under, curve, roc_area, scene, spoiled
 
 from napari_virtual_ihc.models.folder import load_model
 from napari_virtual_ihc.models.library import bundled_folder
@@ -90,6 +90,7 @@ def spread_over_seeds(seeds: Sequence[int], folder: Path) -> dict[str, Any]:
             "random": round(float(errors.mean()), 4),
             "oracle": round(area_under(errors, errors), 4),
             "spread over seeds": round(area_under(errors, means), 4),
+            "curves": {"oracle": curve(errors, errors), "spread over seeds": curve(errors, means)},
         },
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip

@@ -4,11 +4,12 @@ H&E of unseen phantoms is spoiled in one square (`slides.phantom.faults`). ``fau
 each fault and layer, the layer's mean inside the square over its mean in the same square of the
 clean picture, and areas under ROC curves of 16 µm cells: inside against the same cells clean,
 against cells outside, and against these when it was still clean. ``virtual_error`` is what the
-fault did to the error of the squares inside. ``coverage``
-gives, for clean and for spoiled pictures, the area under the risk–coverage curve (the mean error of
-the squares kept, over all shares kept, least trusted left out first) of each layer, of a random
-order and of the errors themselves. An error is |DAB area, virtual − true| of a 128 µm square.
-``--seeds N`` does the same to the spread over seeds of `demo-miu-diff` on N phantoms (see `seeds`).
+fault did to the error of the squares inside. ``coverage`` gives, for clean and for spoiled
+pictures, the area under the risk–coverage curve (the mean error of the squares kept, over all
+shares kept, least trusted left out first) of each layer, of a random order and of the errors
+themselves, and the ``curves`` at shares of 10, 20, …, 100 %. An error is |DAB area, virtual − true|
+of a 128 µm square. ``--seeds N`` does the same to the spread over seeds of `demo-miu-diff` on N
+phantoms (see `seeds`).
 
 Run as ``python benchmarks/trust.py --json`` from a checkout.
 """
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from faulty import MPP, PLACE, SIDE, Picture, area_under, roc_area, scene, spoiled
+from faulty import MPP, PLACE, SIDE, Picture, area_under, curve, roc_area, scene, spoiled
 from seeds import spread_over_seeds
 
 from napari_virtual_ihc.models.library import bundled_folder
@@ -156,15 +157,13 @@ def inner_error(found: Values) -> float:
 def coverage(found: Values, layers: Sequence[str]) -> dict[str, Any]:
     """Return areas under risk–coverage curves; see the module."""
     errors = found[:, 1]
-    areas = {
-        name: area_under(errors, distrust)
-        for name, distrust in zip(layers, found[:, 2:].T, strict=True)
-    }
+    orders = {"oracle": errors} | dict(zip(layers, found[:, 2:].T, strict=True))
+    areas = {name: round(area_under(errors, order), 4) for name, order in orders.items()}
     return {
         "squares": len(errors),
         "random": round(float(errors.mean()), 4),
-        "oracle": round(area_under(errors, errors), 4),
-        **{name: round(area, 4) for name, area in areas.items()},
+        **areas,
+        "curves": {name: curve(errors, order) for name, order in orders.items()},
     }
 
 
