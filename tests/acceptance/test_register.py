@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,11 @@ from PIL import Image
 from napari_virtual_ihc.cli.app import run
 from napari_virtual_ihc.registration.affine import fit
 from napari_virtual_ihc.registration.landmark_files import read_landmarks
+from napari_virtual_ihc.registration.landmarks import landmark_error
+from napari_virtual_ihc.registration.mapping import Mapping
+from napari_virtual_ihc.registration.register import register
 from napari_virtual_ihc.registration.store import load
+from napari_virtual_ihc.slides.open import open_slide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +46,20 @@ def test_lung_sections_fit_as_well_as_an_affine_map_fitted_to_the_landmarks(
     assert told["improved"] >= IMPROVED.get(stain, 0.98)
     assert not told["mirrored"]
     assert load(tmp_path).stage == told["accepted_stage"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fixed", "moving"), [("CD31", "Ki67"), ("Ki67", "proSPC")])
+def test_pairs_no_setting_was_chosen_on_fit_better_than_their_own_affine_map(
+    fixed: str, moving: str, shared_data: Path
+) -> None:
+    folder, mpp = shared_data / "landmarks_lung_lesion3", 3.48
+    points = [read_landmarks(folder / f"{name}_landmarks.csv") for name in (fixed, moving)]
+    found = register(*(open_slide(folder / f"{name}.jpg", mpp) for name in (fixed, moving)))
+    own = Mapping(fit(points[0] * mpp, points[1] * mpp))
+    error, best = (landmark_error(one, *points) for one in (found, replace(found, mapping=own)))
+    assert error.rtre_median < 0.9 * best.rtre_median
+    assert error.improved >= best.improved
 
 
 @pytest.mark.slow
