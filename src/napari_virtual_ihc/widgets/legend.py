@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.tiles.heat import HeatScale
 
-_BAR = 12
+_BAR, _FINE_PRINT = 12, 7
 _MARGIN, _PAD = 10, 8
 _UNDER_BANNER = 44
 _NARROW = 460
@@ -32,9 +32,12 @@ class _Size(NamedTuple):
     row: int
     patch: int
     points: int
+    below: int
 
 
-_LARGE, _SMALL = _Size(210, 62, 22, 16, 11, 9), _Size(170, 54, 18, 13, 9, 7)
+_LARGE, _SMALL = _Size(210, 62, 22, 16, 11, 9, 14), _Size(170, 54, 18, 13, 9, 7, 26)
+CLEAR = "clear: no tissue or not yet computed"
+"""A map is made where it is looked at, and what has no tile yet looks like glass."""
 
 
 class Legend(QWidget):
@@ -69,7 +72,8 @@ class Legend(QWidget):
             classes = 0 if self.scale is None else len(self.scale.classes)
             tall = size.title + size.row * classes + _PAD if classes else size.height
             width = min(size.width, canvas.width() - 2 * _MARGIN)
-            self.setGeometry(canvas.width() - width - _MARGIN, _UNDER_BANNER, width, tall)
+            left = canvas.width() - width - _MARGIN
+            self.setGeometry(left, _UNDER_BANNER, width, tall + size.below)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the title, and a bar with its ends or a patch for each class."""
@@ -85,7 +89,9 @@ class Legend(QWidget):
         if self.scale.classes:
             _draw_classes(painter, inner, self.scale, self._size)
         else:
-            _draw_bar(painter, inner, self.scale)
+            _draw_bar(painter, inner.adjusted(0, 0, 0, -self._size.below), self.scale)
+        painter.setFont(QFont(painter.font().family(), _FINE_PRINT))
+        painter.drawText(inner, Qt.AlignmentFlag.AlignBottom | Qt.TextFlag.TextWordWrap, CLEAR)
         painter.end()
 
 
