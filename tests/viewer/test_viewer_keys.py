@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from napari_virtual_ihc.widgets.keys import KEYS, keys_table
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
 
 
 def test_no_key_is_one_of_naparis() -> None:
@@ -30,3 +35,14 @@ def test_no_key_does_two_things() -> None:
 def test_the_table_names_every_key() -> None:
     table = keys_table()
     assert all(f"`{key.key}`" in table and key.what in table for key in KEYS)
+
+
+def test_the_table_is_shown_in_a_window_of_its_own(qtbot: QtBot) -> None:
+    from qtpy.QtWidgets import QTextBrowser, QWidget
+
+    from napari_virtual_ihc.widgets.keys_dialog import show_keys
+
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    text = show_keys(parent).findChild(QTextBrowser).toPlainText()
+    assert all(key.what in text for key in KEYS)

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_virtual_ihc.widgets.align.controller import AlignController
 from napari_virtual_ihc.widgets.compare.controller import CompareController
 from napari_virtual_ihc.widgets.header import Header
+from napari_virtual_ihc.widgets.keys_dialog import show_keys
 from napari_virtual_ihc.widgets.look import CHOSEN, row, tool_button
 from napari_virtual_ihc.widgets.review.controller import ReviewController
 from napari_virtual_ihc.widgets.session import Session, session_of
@@ -130,7 +131,8 @@ class Dock(QWidget):
             self._choice.addButton(button, index)
         buttons[0].setChecked(True)
         self._choice.idClicked.connect(self.stack.setCurrentIndex)
-        return row(*buttons, 1)
+        keys = tool_button("?", "Every key and what it does", lambda: show_keys(self))
+        return row(*buttons, 1, keys)
 
 
 class VirtualIhcDock(Dock):
