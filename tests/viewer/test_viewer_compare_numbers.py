@@ -166,6 +166,7 @@ def test_one_goes_from_disagreement_to_disagreement_by_key(window: Viewer, page:
         return compare.view.disagreement.text()
 
     assert go_on() == NO_NUMBERS
+    assert window.status == NO_NUMBERS
     worst = measured(compare, SLIDE).state.answer.disagreements
     assert compare.view.disagreement.text() == ""
     assert min(one.x_um for one in worst[:3]) >= 200

@@ -39,11 +39,15 @@ class Disagreeing(QObject):
         session.blinded.connect(self.forget)
 
     def go_on(self) -> None:
-        """Go to the next place, or say why there is none; nowhere during a blind read."""
+        """Go to the next place, or say why there is none; nowhere during a blind read.
+
+        The window's status line says it too: the page may be another one.
+        """
         if self._session.blind:
             return
         viewer = self._session.viewer
         found, self._state.disagreement = self._walk.step(self._state, visible_box(viewer))
+        viewer.status = self._state.disagreement
         if found is not None:
             closer = magnification_for(found.square_um, current_magnification(viewer))
             look_at(viewer, *found.middle_um, closer)

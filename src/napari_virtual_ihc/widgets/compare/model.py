@@ -17,6 +17,7 @@ NO_REGISTRATION = (
     "Lay a real IHC slide onto the H&E first, on the Align page; then the two are compared here."
 )
 NO_VIRTUAL = "Numbers need a virtual IHC: switch on live translation on the Translate page."
+STOPPED = "What was going on here was stopped: the slides compared are no longer the same."
 HELD = "Live translation is off, so the view is not measured by itself; press Measure."
 MOST_LIVE_MM2 = 2.0
 

@@ -10,7 +10,13 @@ from qtpy.QtCore import QObject
 
 from napari_virtual_ihc.errors import VirtualIhcError
 from napari_virtual_ihc.widgets.compare.measuring import Measurer
-from napari_virtual_ihc.widgets.compare.model import HELD, MOST_LIVE_MM2, NO_VIRTUAL, too_large
+from napari_virtual_ihc.widgets.compare.model import (
+    HELD,
+    MOST_LIVE_MM2,
+    NO_VIRTUAL,
+    STOPPED,
+    too_large,
+)
 from napari_virtual_ihc.widgets.compare.regions import in_view, region_of
 from napari_virtual_ihc.widgets.compare.saving import write_answer
 from napari_virtual_ihc.widgets.translate.model import left_text
@@ -141,12 +147,13 @@ class Numbers(QObject):
         return self._measurer
 
     def _on_sides_changed(self) -> None:
+        notice = STOPPED if self._state.activity else ""
         self.cancel()
         self._measurer = None
         sides = self._watch.sides
         with self._state.events.paused():
             self._state.answer = None
-            self._state.error = self._state.notice = ""
+            self._state.error, self._state.notice = "", notice
         lacks = sides is not None and sides.virtual is None
         self._show_view(None, NO_VIRTUAL if lacks else "")
         self.look()

@@ -87,7 +87,7 @@ class ComparePage(QWidget):
     def show_state(self) -> None:
         """Show every field of the state."""
         state = self._state
-        show_message(self.hint, "" if state.pair else NO_REGISTRATION)
+        show_message(self.hint, "" if state.pair else f"{state.notice} {NO_REGISTRATION}".lstrip())
         show_message(self.pair, state.pair)
         self.map.setEnabled(bool(state.pair))
         self._numbers.setVisible(bool(state.pair))
