@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 
 
+def reason(error: Exception) -> str:
+    """Return what an error says, without the number and name that the system's own come with."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error)
+
+
 def atomic_write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` beside ``path``, flush it to disk, then rename it into place.
 
@@ -59,7 +65,7 @@ def read_json(path: Path, *, schema: str | None = None) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise VirtualIhcError(f"{path} cannot be read as JSON: {error}.") from error
+        raise VirtualIhcError(f"{path} cannot be read as JSON: {reason(error)}.") from error
     if not isinstance(content, dict):
         raise VirtualIhcError(f"{path} does not hold a JSON object.")
     if schema is not None and content.get("schema") != schema:

@@ -41,6 +41,28 @@ def test_pairs_alone_give_the_map_where_no_fit_is_found(
     np.testing.assert_allclose(found.to_moving(np.array([100.0, 100.0])), [150, 150], atol=0.01)
 
 
+def test_pairs_meet_or_give_an_affine_map_as_they_are_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = np.array([[20.0, 30], [200, 40], [50, 210], [220, 190], [120, 110]])
+    moved = places + 25 + np.array([[0, 0], [0, 0], [0, 0], [0, 0], [6, 0]])
+    for name, points in (("he", places), ("ihc", moved)):
+        Image.new("RGB", (256, 256), (240, 240, 240)).save(tmp_path / f"{name}.png")
+        write_landmarks(tmp_path / f"{name}.csv", points)
+    files = [str(tmp_path / f"{name}.csv") for name in ("he", "ihc")]
+    away = {}
+    for way in ("affine", "elastic"):
+        words = ["register", *(str(tmp_path / name) for name in ("he.png", "ihc.png", way))]
+        words += ["--mpp-fixed", "2", "--mpp-moving", "2", "--json", "--landmarks-fit", *files]
+        assert run([*words, "--landmarks-way", way]) == 0
+        found = load(tmp_path / way)
+        away[way] = np.abs(found.to_moving(places * 2) - moved * 2).max()
+        told = json.loads(capsys.readouterr().out)
+        assert told["stages"][-1]["before"] is None
+        assert any("Look at it before you trust it" in note for note in told["notes"])
+    assert away["elastic"] < 0.1 < 5 < away["affine"]
+
+
 def test_one_pair_alone_is_no_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("he", "ihc"):
         Image.new("RGB", (256, 256), (240, 240, 240)).save(tmp_path / f"{name}.png")

@@ -180,6 +180,9 @@ def test_a_matrix_and_a_field_are_told_apart_and_joined(slide, tmp_path):
     paths = [tmp_path / "f.npy", tmp_path / "m.npy"]
     for given_paths, expected in ((paths, (309, 411)), (paths[1:], (307, 409))):
         np.testing.assert_allclose(read_map(given_paths, slide).apply(point), [expected])
+    for name in ("no.npy", "no.json", "no.mha"):
+        with pytest.raises(RegistrationError, match=rf"{name} cannot .*: No such file"):
+            read_map([tmp_path / name], slide)
     for wrong in ([], [paths[0], paths[0]], [tmp_path / "m.txt"]):
         with pytest.raises(RegistrationError):
             read_map(wrong, slide)

@@ -12,6 +12,7 @@ import typer
 
 from napari_virtual_ihc import __version__
 from napari_virtual_ihc.errors import Cancelled, UsageError, VirtualIhcError
+from napari_virtual_ihc.files import reason
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 _INTERRUPTED = 130
@@ -76,8 +77,8 @@ def _stopped(words: str = "") -> int:
 
 def _sentence(error: VirtualIhcError | OSError) -> str:
     """Return what went wrong, without the number that the system gives it."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {reason(error)}."
     return str(error)
 
 

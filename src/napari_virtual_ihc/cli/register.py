@@ -174,10 +174,16 @@ def _facts(found: Registration) -> dict[str, Any]:
 
     return {
         "accepted_stage": found.stage,
-        "stages": [asdict(replace(stage, mapping=None)) for stage in found.stages],
+        "stages": [_told(stage) for stage in found.stages],
         "squares_agreeing": found.agreeing,
         **asdict(shape_of(found.mapping.affine)),
     }
+
+
+def _told(stage: StageResult) -> dict[str, Any]:
+    facts = asdict(replace(stage, mapping=None))
+    del facts["mapping"]
+    return facts
 
 
 def _shown(found: Registration) -> list[str]:

@@ -6,17 +6,18 @@ In µm unless told otherwise, of slides whose corner is 0: moving = affine(fixed
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_virtual_ihc.errors import RegistrationError
+from napari_virtual_ihc.files import reason
 from napari_virtual_ihc.registration.affine import identity
 from napari_virtual_ihc.registration.gates import absurdity, common_share, doubts, folds, remarks
 from napari_virtual_ihc.registration.judge import Judge
 from napari_virtual_ihc.registration.mapping import Field, Mapping
+from napari_virtual_ihc.registration.metaimage import read_metaimage
 from napari_virtual_ihc.registration.registration import Registration, Section, StageResult
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.registration.affine import Affine
     from napari_virtual_ihc.slides.slide import Slide
 
-_TYPES = {"MET_FLOAT": np.float32, "MET_DOUBLE": np.float64}
-_LARGEST_HEAD = 1 << 16
 _LEAST_COVER, _MOST_COVER = 0.02, 4.0
 """Of the fixed slide's height and width by a field that is made for it."""
 _LEAST_COMMON = 0.05
@@ -72,12 +71,12 @@ def measured(mapping: Mapping, fixed: Slide, moving: Slide) -> Registration:
 
 
 def _require_sane(mapping: Mapping, fixed: Slide, moving: Slide) -> None:
-    reason = absurdity(mapping.affine)
+    absurd = absurdity(mapping.affine)
     share = common_share(mapping, fixed.size_um, moving.size_um)
-    if not reason and share < _LEAST_COMMON:
-        reason = f"lays the slides beside each other ({100 * share:.0f} % lies on the other)"
-    if reason:
-        raise RegistrationError(f"The map given for {moving.name} {reason}.")
+    if not absurd and share < _LEAST_COMMON:
+        absurd = f"lays the slides beside each other ({100 * share:.0f} % lies on the other)"
+    if absurd:
+        raise RegistrationError(f"The map given for {moving.name} {absurd}.")
 
 
 def read_map(
@@ -166,7 +165,7 @@ def read_field(
     """
     um = UNITS_UM[unit]
     if path.suffix.lower() == ".mha":
-        field = _in_um(_field_of_mha(path), um)
+        field = _in_um(read_metaimage(path), um)
         _require_over(path.name, field, fixed, unit)
     else:
         field = _field_of_npy(path, fixed)
@@ -206,7 +205,9 @@ def _is_field(path: Path) -> bool:
     try:
         return bool(np.load(path, mmap_mode="r").ndim == 3)
     except (OSError, ValueError) as error:
-        raise RegistrationError(f"{path.name} cannot be read as numbers: {error}.") from error
+        raise RegistrationError(
+            f"{path.name} cannot be read as numbers: {reason(error)}."
+        ) from error
 
 
 def _matrix(path: Path) -> NDArray[np.float64]:
@@ -218,65 +219,25 @@ def _matrix(path: Path) -> NDArray[np.float64]:
             content = content.get("affine", content.get("matrix"))
         return np.array(content, np.float64)
     except (OSError, ValueError, TypeError) as error:
-        raise RegistrationError(f"{path.name} cannot be read as a matrix: {error}.") from error
+        raise RegistrationError(
+            f"{path.name} cannot be read as a matrix: {reason(error)}."
+        ) from error
+
+
+def _unreadable(path: Path, wanted: str, error: Exception) -> RegistrationError:
+    return RegistrationError(f"{path.name} cannot be read as {wanted}: {reason(error)}.")
 
 
 def _field_of_npy(path: Path, fixed: Slide) -> Field:
     try:
         values = np.asarray(np.load(path), np.float64)
     except (OSError, ValueError, TypeError) as error:
-        raise RegistrationError(f"{path.name} cannot be read as a field: {error}.") from error
+        raise RegistrationError(
+            f"{path.name} cannot be read as a field: {reason(error)}."
+        ) from error
     if values.ndim != 3 or values.shape[2] != 2 or min(values.shape[:2]) < 2:
         raise RegistrationError(f"{path.name} has shape {values.shape}, not (rows, cols, 2).")
     height, width = (
         side / count for side, count in zip(fixed.size_um, values.shape[:2], strict=True)
     )
     return Field(values, (height / 2, width / 2), (height, width))
-
-
-def _field_of_mha(path: Path) -> Field:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RegistrationError(f"{path.name} cannot be read: {error}.") from error
-    head, start = _head(path.name, content)
-    try:
-        return _decoded(head, content[start:])
-    except (KeyError, ValueError, zlib.error) as error:
-        raise RegistrationError(
-            f"{path.name} is no 2-D field as ITK writes it: {error}."
-        ) from error
-
-
-def _head(name: str, content: bytes) -> tuple[dict[str, str], int]:
-    """Return MetaImage's header, ``Key = value`` lines, and where the data begin."""
-    head, start = {}, 0
-    while start < min(len(content), _LARGEST_HEAD):
-        end = content.find(b"\n", start)
-        if end < 0:
-            break
-        key, _, value = content[start:end].decode("ascii", "replace").partition("=")
-        head[key.strip()], start = value.strip(), end + 1
-        if key.strip() == "ElementDataFile":
-            return head, start
-    raise RegistrationError(f"{name} is not a MetaImage file with its data inside.")
-
-
-def _decoded(head: dict[str, str], data: bytes) -> Field:
-    if head["NDims"] != "2" or head["ElementNumberOfChannels"] != "2":
-        raise ValueError("it does not have 2 dimensions and 2 channels")
-    if head["ElementDataFile"] != "LOCAL" or head.get("BinaryData", "True") != "True":
-        raise ValueError("its data are not binary or lie in another file")
-    axes = head.get("TransformMatrix", "1 0 0 1").split()
-    if not np.allclose([float(part) for part in axes], (1, 0, 0, 1)):
-        raise ValueError("its axes are turned")
-    raw = zlib.decompress(data) if head.get("CompressedData", "False") == "True" else data
-    kind: Any = np.dtype(_TYPES[head["ElementType"]])
-    kind = kind.newbyteorder(">" if head.get("BinaryDataByteOrderMSB") == "True" else "<")
-    cols, rows = (int(part) for part in head["DimSize"].split())
-    values = np.frombuffer(raw, kind).reshape(rows, cols, 2)[..., ::-1].astype(np.float64)
-    x0, y0 = (float(part) for part in head.get("Offset", head.get("Origin", "0 0")).split())
-    dx, dy = (float(part) for part in head.get("ElementSpacing", "1 1").split())
-    if min(dx, dy) <= 0:
-        raise ValueError("its spacing is not over 0")
-    return Field(values, (y0, x0), (dy, dx))

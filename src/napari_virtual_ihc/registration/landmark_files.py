@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_virtual_ihc.errors import RegistrationError
-from napari_virtual_ihc.files import atomic_write_bytes
+from napari_virtual_ihc.files import atomic_write_bytes, reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,8 +138,9 @@ def _read(path: Path) -> _Marked:
             columns = _columns(path, table.fieldnames or [])
             rows = [(table.line_num, row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise RegistrationError(f"{path.name} cannot be read as landmarks: {why}.") from error
+        raise RegistrationError(
+            f"{path.name} cannot be read as landmarks: {reason(error)}."
+        ) from error
     if not rows:
         raise RegistrationError(f"{path.name} holds no landmarks.")
     points = [_point(path, line, row) for line, row in rows]

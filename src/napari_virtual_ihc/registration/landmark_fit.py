@@ -132,8 +132,8 @@ def _meeting(pairs: Landmarks, start: Mapping, size_um: tuple[float, float]) -> 
             return mapping
     worst = int(np.nanargmax(left_out_errors(pairs, "correct", start))) + 1
     raise RegistrationError(
-        f"Meeting every pair would fold the section; look at pair {worst} of {pairs.count}, which "
-        "fits the others worst, or let the pairs alone give an affine map."
+        f"Meeting every pair would fold the section; look at pair {worst} (of {pairs.count}, "
+        "counted from 1), which fits the others worst, or let the pairs alone give an affine map."
     )
 
 
