@@ -42,6 +42,14 @@ def test_figures_of_real_pairs_and_wrong_ones_are_told_apart(agreeing, squares, 
     assert believed or f"% of {squares} squares agree on any fit" in reason
 
 
+@pytest.mark.parametrize(
+    ("agreeing", "squares", "kept"), [(0.226, 137, True), (0.182, 33, False), (0.191, 89, False)]
+)
+def test_the_map_returned_is_judged_too(agreeing, squares, kept):
+    reason = gates.objection(identity(), evidence(agreeing, squares), gates.LEAST_KEPT)
+    assert (not reason) == kept
+
+
 def test_a_weak_fit_is_said_and_a_strong_one_is_not():
     assert gates.weakness(evidence(0.785, 93)) == ()
     (weak,) = gates.weakness(evidence(0.341, 123))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.slides.slide import Slide
     from napari_virtual_ihc.stains.identity import StainKind
 
-LEAST_TRIED, LEAST_KEPT, SURE = 0.19, 0.15, 0.28
+LEAST_TRIED, LEAST_KEPT, SURE = 0.19, 0.12, 0.28
 """Share of squares, were they many, that agree with a field fitted to part of them, with the map
 that is returned, and with a field on a map about which there is no doubt; see `needed`."""
 _SQUARES_IN_ONE = 4
