@@ -115,7 +115,7 @@ def test_cutting_and_fading_two_layers(window: Viewer, page: Page) -> None:
     assert wait_until_settled(session, 60)
     assert window.scene.camera.zoom == 2.0
     assert [he.opacity, virtual.opacity] == [1.0, 0.9]
-    assert banner_in_view(window).startswith("VIRTUAL Ki-67 · demo")
+    assert banner_in_view(window).startswith("VIRTUAL Ki-67 · other")
 
 
 @pytest.mark.parametrize(
