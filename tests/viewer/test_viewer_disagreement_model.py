@@ -12,6 +12,7 @@ from napari_virtual_ihc.comparison.disagreement import Disagreement
 from napari_virtual_ihc.comparison.pairing import PairTally
 from napari_virtual_ihc.comparison.squares import Box as Region
 from napari_virtual_ihc.comparison.tally import FIELDS, Tally
+from napari_virtual_ihc.measures.bootstrap import Estimate
 from napari_virtual_ihc.widgets.camera import Box
 from napari_virtual_ihc.widgets.compare.disagreement_model import (
     NO_DIFFERENCE,
@@ -20,7 +21,7 @@ from napari_virtual_ihc.widgets.compare.disagreement_model import (
     magnification_for,
 )
 from napari_virtual_ihc.widgets.compare.model import CompareState, too_large
-from napari_virtual_ihc.widgets.compare.words import verdict_table
+from napari_virtual_ihc.widgets.compare.words import interval, verdict_table
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.compare.measuring import Answer
@@ -79,6 +80,14 @@ def test_shares_of_all_verdicts_are_told_with_their_colours() -> None:
     assert table.count("bgcolor") == 6
     bare = PairTally(none, none, *np.zeros((3, 1, 1)), {}, "", False)
     assert verdict_table(cast("Answer", SimpleNamespace(tally=bare))) == ""
+
+
+def test_small_numbers_keep_their_digits() -> None:
+    bias = interval("bias", Estimate(0.0129, 0.011, 0.0151, 20, ""))
+    assert bias.startswith("0.0129<br>")
+    assert "0.011\u2060…\u20600.0151" in bias
+    assert interval("icc", Estimate(0.8312, np.nan, np.nan, 2, "")) == "0.83"
+    assert interval("kappa", None) == interval("kappa", Estimate(*[np.nan] * 3, 3, "")) == "–"
 
 
 def test_a_view_that_is_too_large_is_told_its_size_and_the_bound() -> None:

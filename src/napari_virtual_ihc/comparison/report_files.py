@@ -47,9 +47,7 @@ def write_report(
     Raises
     ------
     ExportError
-        If the folder holds something or cannot be made.
-    OSError
-        If a file cannot be written.
+        If the folder holds something or cannot be written.
     """
     files = {
         "comparison.json": to_json(dict(told)),

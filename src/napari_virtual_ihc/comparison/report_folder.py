@@ -40,11 +40,18 @@ def whole(folder: Path) -> Iterator[Path]:
     Raises
     ------
     ExportError
-        See `require_new`.
-    OSError
-        If the disk is full or read-only.
+        See `require_new`; or if the disk is full or read-only.
     """
     require_new(folder)
+    try:
+        with _draft(folder) as draft:
+            yield draft
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.parent / f".{folder.name}.{uuid4().hex[:8]}"
     draft.mkdir()

@@ -51,7 +51,8 @@ def place_words(about: Told) -> str:
     words = "Region: the whole slide."
     if box is not None:
         y, x, h, w = (f"{side:.0f}" for side in box)
-        words = f"Region: {h} × {w} µm at y {y} µm, x {x} µm."
+        inside = "inside an outline, " if about.get("rings_um") else ""
+        words = f"Region: {inside}{h} × {w} µm at y {y} µm, x {x} µm."
     return words if share is None else (
         f"{words} The virtual stain covers {percent(share)} of the tissue of the slide."
     )  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_virtual_ihc.comparison.figures import number
 from napari_virtual_ihc.widgets.camera import PRESETS, Box
-from napari_virtual_ihc.widgets.compare.words import number
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.disagreement import Disagreement

@@ -26,8 +26,8 @@ def write_answer(answer: Answer, folder: Path, plots: bytes, progress: Progress)
     ------
     Cancelled
         If it is no longer wanted.
-    OSError
-        If a file cannot be written.
+    ExportError
+        If the folder holds something or cannot be written.
     """
     picture = answer.measurer.picture(answer.region, progress)
     told = facts(answer.tally, answer.found, answer.about)

@@ -6,15 +6,17 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from napari_virtual_ihc.comparison.agreement import totals
+from napari_virtual_ihc.comparison.agreement import counts, totals
 from napari_virtual_ihc.comparison.cautions import cautions
 from napari_virtual_ihc.comparison.comparability import COLOURS, VERDICTS
-from napari_virtual_ihc.comparison.tally import MEASURES
+from napari_virtual_ihc.comparison.figures import NONE, coefficient, number
+from napari_virtual_ihc.comparison.tally import AREA, MEASURES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_virtual_ihc.comparison.agreement import Paired
+    from napari_virtual_ihc.comparison.tally import Measure
     from napari_virtual_ihc.measures.bootstrap import Estimate
     from napari_virtual_ihc.widgets.compare.measuring import Answer
 
@@ -26,6 +28,7 @@ _TABLE = '<table width="100%" cellspacing="0" cellpadding="2">'
 _TO = "\u2060…\u2060"
 """Between the ends of an interval, which stay on one line."""
 _FEWEST = 3
+_OF_UNIT = ("bias", "lower", "upper")
 _UM2_PER_MM2 = 1e6
 
 
@@ -59,10 +62,11 @@ def verdict_table(answer: Answer) -> str:
 
 def region_table(answer: Answer) -> str:
     """Return every measure of the region for both slides, as HTML."""
-    values = totals(answer.tally)
+    values, counted = totals(answer.tally), counts(answer.tally)
     rows = [
         f"<tr><td>{escape(one.title)}</td>{_right(number(values[one.name]['virtual']))}"
-        f"{_right(number(values[one.name]['real']))}<td>&nbsp;{escape(one.unit)}</td></tr>"
+        f"{_right(number(values[one.name]['real']))}"
+        f"<td>&nbsp;{escape(one.unit + _counted(one, counted[one.name]))}</td></tr>"
         for one in MEASURES
         if any(math.isfinite(value) for value in values[one.name].values())
     ]
@@ -79,7 +83,7 @@ def agreement_table(found: Sequence[Paired]) -> str:
     rows = [f"<tr><td><b>µm squares</b></td>{head}</tr>", f"<tr><td>n</td>{counts}</tr>"]
     for name, words in STATISTICS.items():
         if any(name in one.statistics for one in found):
-            cells = "".join(_right(interval(one.statistics.get(name))) for one in found)
+            cells = "".join(_right(interval(name, one.statistics.get(name))) for one in found)
             rows.append(f"<tr><td>{escape(words)}</td>{cells}</tr>")
     return f"{_TABLE}{''.join(rows)}</table>"
 
@@ -107,32 +111,27 @@ def measured(found: Sequence[Paired]) -> list[tuple[str, str]]:
     return [(one.name, one.title) for one in MEASURES if one.name in names]
 
 
-def number(value: float) -> str:
-    """Return three significant digits, a dash for none."""
-    return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else "–"
-
-
-def interval(estimate: Estimate | None) -> str:
-    """Return a value with its interval under it, as HTML."""
-    if estimate is None or not math.isfinite(estimate.value):
-        return "–"
-    if not math.isfinite(estimate.low):
-        return _short(estimate.value)
-    low, high = _short(estimate.low), _short(estimate.high)
-    return f"{_short(estimate.value)}<br><small>{low}{_TO}{high}</small>"
+def interval(name: str, estimate: Estimate | None) -> str:
+    """Return a value of the statistic ``name`` with its interval under it, as HTML."""
+    if estimate is None:
+        return NONE
+    told = number if name in _OF_UNIT else coefficient
+    if not math.isfinite(estimate.value) or not math.isfinite(estimate.low):
+        return told(estimate.value)
+    low, high = told(estimate.low), told(estimate.high)
+    return f"{told(estimate.value)}<br><small>{low}{_TO}{high}</small>"
 
 
 def _inline(estimate: Estimate) -> str:
-    low, high = _short(estimate.low), _short(estimate.high)
-    return f"{_short(estimate.value)} ({low} to {high})"
+    low, high = coefficient(estimate.low), coefficient(estimate.high)
+    return f"{coefficient(estimate.value)} ({low} to {high})"
 
 
-def _short(value: float) -> str:
-    """Return two digits, which is as much as a bootstrap says."""
-    if not math.isfinite(value):
-        return "–"
-    digits = 2 if abs(value) < 1 else 1 if abs(value) < 10 else 0
-    return f"{value:.{digits}f}".replace("-", "−")
+def _counted(one: Measure, counted: Mapping[str, float]) -> str:
+    """Return how many cells a measure of cells is of; areas are told above the table."""
+    if one.items == AREA:
+        return ""
+    return f" of {counted['virtual']:.0f} and {counted['real']:.0f} {one.items}"
 
 
 def _right(text: str) -> str:
