@@ -91,7 +91,7 @@ def test_the_slide_is_measured_where_it_is_comparable(
     assert by_size[0].statistics["icc"].value > 0.95
     assert answer.about["real"] == compare.session.aligned.registration.moving.fingerprint
     view = compare.view.results
-    assert "tissue is comparable; only that" in view.share.text()
+    assert "is comparable; only that is measured" in view.share.text()
     assert answer.tally.verdict_shares["shifted"] > 0.2
     assert "shifted</td>" in view.verdicts.text()
     assert "ICC(2,1)" in view.agreement.text()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from napari_virtual_ihc.comparison.cautions import TOO_FEW
 from napari_virtual_ihc.comparison.comparability import COLOURS, VERDICTS, Verdict
 from napari_virtual_ihc.comparison.disagreement import Disagreement
 from napari_virtual_ihc.comparison.pairing import PairTally
@@ -21,7 +22,13 @@ from napari_virtual_ihc.widgets.compare.disagreement_model import (
     magnification_for,
 )
 from napari_virtual_ihc.widgets.compare.model import CompareState, too_large
-from napari_virtual_ihc.widgets.compare.words import interval, verdict_table
+from napari_virtual_ihc.widgets.compare.words import (
+    caution_line,
+    interval,
+    region_table,
+    share_line,
+    verdict_table,
+)
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.compare.measuring import Answer
@@ -88,6 +95,34 @@ def test_small_numbers_keep_their_digits() -> None:
     assert "0.011\u2060…\u20600.0151" in bias
     assert interval("icc", Estimate(0.8312, np.nan, np.nan, 2, "")) == "0.83"
     assert interval("kappa", None) == interval("kappa", Estimate(*[np.nan] * 3, 3, "")) == "–"
+
+
+def test_numbers_of_too_few_nuclei_are_none_and_others_say_how_many() -> None:
+    sides = []
+    for nuclei in (50, 400):
+        known = {"inside": 1700.0, "nuclei_0": nuclei, "nuclei_1": nuclei}
+        sums = dict.fromkeys(FIELDS, 0.0) | known
+        sides.append(Tally(np.array([[list(sums.values())]])))
+    whole = np.full((3, 1, 1), 107_000.0)
+    areas = {"comparable": 1700.0}
+    told = cast(
+        "Answer",
+        SimpleNamespace(
+            tally=PairTally(sides[0], sides[1], *whole, areas, "", True),
+            region=SimpleNamespace(words="region in view"),
+            failed=0,
+        ),
+    )
+    table = region_table(told)
+    few, many = f"–<br><small>{TOO_FEW} (100", "50<br><small>of 800 nuclei"
+    assert many in table
+    assert few not in table
+    sides[0].sums[..., FIELDS.index("nuclei_0")] -= 1
+    table = region_table(told)
+    assert f"–<br><small>{TOO_FEW} (99 nuclei)" in table
+    assert many in table
+    assert "Only 99 nuclei on the virtual and 800 on the real" in caution_line(told)
+    assert "0.0017 mm² on both slides" in share_line(told)
 
 
 def test_a_view_that_is_too_large_is_told_its_size_and_the_bound() -> None:

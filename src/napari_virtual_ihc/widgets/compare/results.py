@@ -11,13 +11,14 @@ from napari_virtual_ihc.comparison.plots import against_size, bland_altman, scat
 from napari_virtual_ihc.widgets.compare.drawing_view import DrawingView
 from napari_virtual_ihc.widgets.compare.words import (
     agreement_table,
+    caution_line,
     measured,
     of_measure,
     region_table,
     share_line,
     verdict_table,
 )
-from napari_virtual_ihc.widgets.look import message_label, row, show_message, widened
+from napari_virtual_ihc.widgets.look import AMBER, message_label, row, show_message, widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ class Results(QWidget):
         super().__init__()
         self._shown: tuple[Answer | None, str] = (None, "")
         self._plotted: Paired | None = None
-        self.share = message_label("")
+        self.share, self.caution = message_label(""), message_label(AMBER)
         self.verdicts, self.table, self.agreement = (table_label() for _ in range(3))
         self.measures = widened(QComboBox())
         self.measures.setToolTip("Whose agreement is shown")
@@ -51,8 +52,8 @@ class Results(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         self._choice = row("Agreement of", self.measures)
         for item in (
-            self.share, self.verdicts, self.table, self._choice, self.agreement, self.scatter,
-            self.bland_altman, self.sizes, self.protocol,
+            self.share, self.caution, self.verdicts, self.table, self._choice, self.agreement,
+            self.scatter, self.bland_altman, self.sizes, self.protocol,
         ):  # fmt: skip
             layout.addWidget(item)
         self.measures.activated.connect(self._on_measure_chosen)
@@ -66,6 +67,7 @@ class Results(QWidget):
             return
         self._shown = answer, measure
         show_message(self.share, share_line(answer))
+        show_message(self.caution, caution_line(answer))
         show_message(self.verdicts, verdict_table(answer))
         show_message(self.table, region_table(answer))
         show_message(self.protocol, answer.tally.protocol)

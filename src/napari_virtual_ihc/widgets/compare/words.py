@@ -7,16 +7,15 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.comparison.agreement import counts, totals
-from napari_virtual_ihc.comparison.cautions import cautions
+from napari_virtual_ihc.comparison.cautions import LEAST_CELLS, LEAST_SQUARES, TOO_FEW, cautions
 from napari_virtual_ihc.comparison.comparability import COLOURS, VERDICTS
-from napari_virtual_ihc.comparison.figures import NONE, coefficient, number
+from napari_virtual_ihc.comparison.figures import NONE, coefficient, number, percent
 from napari_virtual_ihc.comparison.tally import AREA, MEASURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from napari_virtual_ihc.comparison.agreement import Paired
-    from napari_virtual_ihc.comparison.tally import Measure
     from napari_virtual_ihc.measures.bootstrap import Estimate
     from napari_virtual_ihc.widgets.compare.measuring import Answer
 
@@ -27,23 +26,29 @@ STATISTICS = {
 _TABLE = '<table width="100%" cellspacing="0" cellpadding="2">'
 _TO = "\u2060…\u2060"
 """Between the ends of an interval, which stay on one line."""
-_FEWEST = 3
 _OF_UNIT = ("bias", "lower", "upper")
 _UM2_PER_MM2 = 1e6
 
 
 def share_line(answer: Answer) -> str:
-    """Return how much of the tissue the numbers are of, and what to be warned of."""
+    """Return how much of the tissue the numbers are of."""
     share = answer.tally.comparable
     if not math.isfinite(share):
         return f"{_capital(answer.region.words)}: no tissue with a virtual stain."
-    failed = f"{answer.failed} virtual tiles failed and are left out." if answer.failed else ""
-    tissue = answer.tally.tissue_um2 / _UM2_PER_MM2
+    tiles = "tile is" if answer.failed == 1 else "tiles are"
+    failed = f"{answer.failed} virtual {tiles} left out: failed." if answer.failed else ""
+    areas = answer.tally.tissue_um2, answer.tally.measured_um2
+    tissue, kept = (number(area / _UM2_PER_MM2) for area in areas)
     line = (
-        f"{_capital(answer.region.words)}: {100 * share:.3g} % of {tissue:.2g} mm² tissue is "
-        "comparable; only that is measured."
+        f"{_capital(answer.region.words)}: {percent(share)} of {tissue} mm² of tissue with a "
+        f"virtual stain is comparable; only that is measured, {kept} mm² on both slides."
     )
-    return " ".join(filter(None, (line, failed, *cautions(answer.tally))))
+    return " ".join(filter(None, (line, failed)))
+
+
+def caution_line(answer: Answer) -> str:
+    """Return what a reader of the numbers must be warned of, or nothing."""
+    return " ".join(cautions(answer.tally))
 
 
 def verdict_table(answer: Answer) -> str:
@@ -61,15 +66,17 @@ def verdict_table(answer: Answer) -> str:
 
 
 def region_table(answer: Answer) -> str:
-    """Return every measure of the region for both slides, as HTML."""
-    values, counted = totals(answer.tally), counts(answer.tally)
-    rows = [
-        f"<tr><td>{escape(one.title)}</td>{_right(number(values[one.name]['virtual']))}"
-        f"{_right(number(values[one.name]['real']))}"
-        f"<td>&nbsp;{escape(one.unit + _counted(one, counted[one.name]))}</td></tr>"
-        for one in MEASURES
-        if any(math.isfinite(value) for value in values[one.name].values())
-    ]
+    """Return every measure of the region for both slides and on how many cells, as HTML."""
+    values, items = totals(answer.tally), counts(answer.tally)
+    rows = []
+    for one in MEASURES:
+        if any(math.isfinite(value) for value in values[one.name].values()):
+            sides = (
+                _right(_of_items(values[one.name][side], items[one.name][side], one.items))
+                for side in ("virtual", "real")
+            )
+            unit = f"<td>&nbsp;{escape(one.unit)}</td>"
+            rows.append(f"<tr><td>{escape(one.title)}</td>{''.join(sides)}{unit}</tr>")
     head = f"<tr><td></td>{_right('<b>virtual</b>')}{_right('<b>real</b>')}<td></td></tr>"
     return f"{_TABLE}{head}{''.join(rows)}</table>" if rows else ""
 
@@ -79,18 +86,18 @@ def agreement_table(found: Sequence[Paired]) -> str:
     if not found:
         return ""
     head = "".join(_right(f"<b>{one.square_um:g}</b>") for one in found)
-    counts = "".join(_right(str(len(one.real))) for one in found)
-    rows = [f"<tr><td><b>µm squares</b></td>{head}</tr>", f"<tr><td>n</td>{counts}</tr>"]
+    squares = "".join(_right(_squares(len(one.real))) for one in found)
+    rows = [f"<tr><td><b>µm squares</b></td>{head}</tr>", f"<tr><td>n</td>{squares}</tr>"]
     for name, words in STATISTICS.items():
         if any(name in one.statistics for one in found):
-            cells = "".join(_right(interval(name, one.statistics.get(name))) for one in found)
+            cells = "".join(_right(interval(name, _told(one, name))) for one in found)
             rows.append(f"<tr><td>{escape(words)}</td>{cells}</tr>")
     return f"{_TABLE}{''.join(rows)}</table>"
 
 
 def live_line(found: Sequence[Paired]) -> str:
     """Return the agreement of the smallest squares that there are enough of, in one sentence."""
-    if not found or len(found[0].real) < _FEWEST:
+    if not found or len(found[0].real) < LEAST_SQUARES:
         return "Too few squares of 50 µm here to tell an agreement."
     one = found[0]
     told = (f"{STATISTICS[name]} {_inline(one.statistics[name])}" for name in ("pearson", "icc"))
@@ -122,16 +129,26 @@ def interval(name: str, estimate: Estimate | None) -> str:
     return f"{told(estimate.value)}<br><small>{low}{_TO}{high}</small>"
 
 
+def _of_items(value: float, count: float, items: str) -> str:
+    """Return a value and under it on how many items; none where these are too few to tell it."""
+    if items == AREA:
+        return number(value)
+    if count < LEAST_CELLS:
+        return f"{NONE}<br><small>{TOO_FEW} ({count:.0f} {items})</small>"
+    return f"{number(value)}<br><small>of {count:.0f} {items}</small>"
+
+
+def _squares(count: int) -> str:
+    return f"{count}<br><small>{TOO_FEW}</small>" if count < LEAST_SQUARES else str(count)
+
+
+def _told(one: Paired, name: str) -> Estimate | None:
+    return one.statistics.get(name) if len(one.real) >= LEAST_SQUARES else None
+
+
 def _inline(estimate: Estimate) -> str:
     low, high = coefficient(estimate.low), coefficient(estimate.high)
     return f"{coefficient(estimate.value)} ({low} to {high})"
-
-
-def _counted(one: Measure, counted: Mapping[str, float]) -> str:
-    """Return how many cells a measure of cells is of; areas are told above the table."""
-    if one.items == AREA:
-        return ""
-    return f" of {counted['virtual']:.0f} and {counted['real']:.0f} {one.items}"
 
 
 def _right(text: str) -> str:
