@@ -7,9 +7,11 @@ from comparison_scenes import slide_of
 from napari_virtual_ihc.comparison.about import (
     NO_MODEL,
     OTHER_HE,
+    SAME,
     banner_of,
     made_from,
     notes_of,
+    of_model,
     registration_facts,
     require_real,
 )
@@ -35,9 +37,12 @@ def test_a_virtual_slide_is_not_taken_for_a_real_one() -> None:
 
 
 def test_what_a_reader_must_know_is_noted() -> None:
-    assert notes_of({}, None) == [NO_MODEL]
-    assert notes_of(STATED, None) == notes_of(STATED, "a" * 32) == []
-    assert notes_of(STATED, "b" * 32) == [OTHER_HE]
+    assert notes_of({}, "c", None) == [NO_MODEL]
+    assert notes_of(STATED, "c", None) == notes_of(STATED, "c", "a" * 32) == []
+    assert notes_of(STATED, "c", "b" * 32) == [OTHER_HE]
+    assert notes_of(STATED | {"fingerprint": "c"}, "c", None) == [SAME]
+    assert of_model({"fingerprint": "d", "schema": "virtual-ihc/phantom-slide/1"}) == {}
+    assert of_model(STATED) == STATED
     assert banner_of(STATED, "") == "VIRTUAL Ki-67 · demo"
     assert banner_of({}, "") == "VIRTUAL IHC"
 

@@ -63,6 +63,7 @@ def compare(
     from napari_virtual_ihc.comparison.report import facts
     from napari_virtual_ihc.comparison.report_files import write_report
     from napari_virtual_ihc.comparison.report_folder import require_new
+    from napari_virtual_ihc.comparison.report_rows import warned
 
     box = _box(region)
     require_new(out)
@@ -76,8 +77,8 @@ def compare(
         found = agreements(tally)
         told = facts(tally, found, slides.about(scale, box))
         write_report(out, told, found, _picture(slides, box))
-    for caution in told["cautions"]:
-        say(caution)
+    for sentence in warned(told):
+        say(sentence)
     emit(told if as_json else _shown(told), as_json)
     return 0
 
@@ -85,21 +86,16 @@ def compare(
 def _compared(
     virtual: _File, real: _File, he: _File | None, registration: Path | None, marker: str
 ) -> Compared:
-    from napari_virtual_ihc.comparison.about import marker_of, notes_of, require_real
+    from napari_virtual_ihc.comparison.about import marker_of, of_model, require_real
     from napari_virtual_ihc.comparison.compared import Compared
     from napari_virtual_ihc.slides.stated import stated
 
     for one in filter(None, (real, he)):
         require_real(one.path.name, stated(one.path))
-    scanned, made = _opened(real), stated(virtual.path)
+    scanned, made = _opened(real), of_model(stated(virtual.path))
     judge = None if he is None else _opened(he)
-    slides = Compared(
-        _opened(virtual), _registered(scanned, registration), scanned, judge, made,
-        marker or marker_of(made),
-    )  # fmt: skip
-    for note in notes_of(made, None if judge is None else judge.fingerprint):
-        say(note)
-    return slides
+    laid, named = _registered(scanned, registration), marker or marker_of(made)
+    return Compared(_opened(virtual), laid, scanned, judge, made, named)
 
 
 def _opened(file: _File) -> Slide:

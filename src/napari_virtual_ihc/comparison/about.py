@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Facts = Mapping[str, Any]
 
 NO_MODEL = "The virtual slide's file does not say which model made it."
+SAME = "Virtual and real are the same picture."
 OTHER_HE = "The virtual IHC was made from another slide than the H&E."
 
 
@@ -43,6 +44,11 @@ def require_real(name: str, stated: Facts) -> None:
             f"{name} is a virtual IHC, made by model {model}; it cannot stand for a real slide. "
             "Give the virtual IHC first, the real one second."
         )
+
+
+def of_model(stated: Facts) -> dict[str, Any]:
+    """Return what a file states of the model that made it, nothing where no model did."""
+    return dict(stated) if stated.get("virtual") else {}
 
 
 def marker_of(stated: Facts) -> str:
@@ -82,7 +88,7 @@ def made_from(
         "he": he,
         "comparable_by": "virtual and real IHC" if he is None else "H&E and real IHC",
         "registration": registration_facts(laid),
-        "notes": notes_of(virtual, he),
+        "notes": notes_of(virtual, scanned, he),
         "made_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -101,19 +107,25 @@ def registration_facts(real: Slide) -> dict[str, Any] | None:
     }
 
 
-def notes_of(virtual: Facts, he: str | None) -> list[str]:
+def notes_of(virtual: Facts, scanned: str, he: str | None) -> list[str]:
     """Return what a reader must know of the virtual pixels, as sentences.
 
     Parameters
     ----------
     virtual
         What their file or layer states.
+    scanned
+        Fingerprint of the real IHC.
     he
         Fingerprint of the H&E, None where it is not known.
     """
-    notes = [] if virtual.get("model") else [NO_MODEL]
-    made_from = _part(virtual, "slide").get("fingerprint")
-    return [*notes, OTHER_HE] if he and made_from and he != made_from else notes
+    source = _part(virtual, "slide").get("fingerprint")
+    told = (
+        (NO_MODEL, not virtual.get("model")),
+        (OTHER_HE, bool(he and source and he != source)),
+        (SAME, virtual.get("fingerprint") == scanned),
+    )
+    return [note for note, holds in told if holds]
 
 
 def _landmark_facts(found: Registration) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Compared:
     he
         The H&E, by which it is judged what is comparable; by the virtual IHC where None.
     stated
-        What the virtual slide's file states of itself, see `slides.stated.stated`.
+        What the virtual slide's file states of its model, see `about.of_model`.
     marker
         What the IHC shows, where that was said.
 
@@ -77,7 +77,7 @@ class Compared:
             Region in µm.
         """
         he = None if self.he is None else self.he.fingerprint
-        virtual = {"fingerprint": self.virtual.fingerprint} | dict(self.stated)
+        virtual = dict(self.stated) | {"fingerprint": self.virtual.fingerprint}
         return made_from(virtual, self.scanned.fingerprint, self.real, he, self.marker) | {
             "stained_share": self._stained(),
             "um_per_px": mpp,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.drawing import Drawing, Mark
 
 _SPOKEN = {
-    "≥": ">=", "≤": "<=", "−": "–", "Σ": "sum ", "σ": "sigma", "κ": "kappa", "ρ": "rho",
+    "≥": ">=", "≤": "<=", "−": "–", "Σ": "sum", "σ": "sigma", "κ": "kappa", "ρ": "rho",
     "₂": "2", "→": "to",
 }  # fmt: skip
 """What the encoding of PDF's own fonts lacks."""
