@@ -53,10 +53,10 @@ def test_the_map_returned_is_judged_too(agreeing, squares, kept):
 def test_a_weak_fit_is_said_and_a_strong_one_is_not():
     assert gates.weakness(evidence(0.785, 93)) == ()
     (weak,) = gates.weakness(evidence(0.341, 123))
-    assert weak.startswith("A weak fit: 34 % of 123 squares agree")
+    assert weak.startswith("A weak fit: 34.1 % of 123 squares agree")
     assert gates.doubts(evidence(0.279, 122)) == ()
-    assert gates.doubts(evidence(0.2, 34))[0].startswith("Only 20 % of 34 squares agree (")
-    assert "before 60 %" in gates.doubts(evidence(0.4, 120), 0.6)[0]
+    assert gates.doubts(evidence(0.2, 34))[0].startswith("Only 20.0 % of 34 squares agree (")
+    assert "before 60.0 %" in gates.doubts(evidence(0.4, 120), 0.6)[0]
     assert gates.doubts(evidence(0.5, 120), 0.6) == ()
 
 

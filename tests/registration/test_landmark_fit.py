@@ -249,6 +249,6 @@ def test_a_map_by_hand_is_judged_as_a_found_one(slides):
     assert away.stages[-1].before == placed.stages[-1].after
     assert away.agreeing < 0.2 < 0.9 < placed.agreeing
     assert not any("Look at it" in note for note in placed.notes)
-    assert "agree, before 100 %. Look at it before you trust it." in away.notes[-1]
+    assert "agree, before 100.0 %. Look at it before you trust it." in away.notes[-1]
     beside = Mapping(np.array([[1.0, 0, 9e3], [0, 1, 0]]))
     assert judge.likeness(beside) is None

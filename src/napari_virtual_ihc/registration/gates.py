@@ -107,11 +107,11 @@ def objection(affine: Affine, evidence: Evidence, least: float = LEAST_TRIED) ->
 
 
 def _told(evidence: Evidence) -> str:
-    return f"{100 * evidence.agreeing:.0f} % of {evidence.squares} squares"
+    return f"{100 * evidence.agreeing:.1f} % of {evidence.squares} squares"
 
 
 def _least(evidence: Evidence, least: float) -> str:
-    return f"{100 * needed(least, evidence.squares):.0f} % are needed"
+    return f"{100 * needed(least, evidence.squares):.1f} % are needed"
 
 
 def absurdity(affine: Affine) -> str:
@@ -154,7 +154,7 @@ def weakness(evidence: Evidence) -> tuple[str, ...]:
 def doubts(evidence: Evidence, before: float | None = None) -> tuple[str, ...]:
     """Return a sentence where few squares agree with a map, or far fewer than the share before."""
     if before is not None and evidence.agreeing < _MOST_LOST * before:
-        return (f"{_told(evidence)} agree, before {100 * before:.0f} %. {_LOOK}",)
+        return (f"{_told(evidence)} agree, before {100 * before:.1f} %. {_LOOK}",)
     if margin(evidence, LEAST_KEPT) >= 0:
         return ()
     return (f"Only {_told(evidence)} agree ({_least(evidence, LEAST_KEPT)}). {_LOOK}",)
