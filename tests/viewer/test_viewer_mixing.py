@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QLabel
 from test_viewer_window import _spin_until
 from viewer_fakes import FakePrepare, painted_slide
 
@@ -85,6 +86,11 @@ def test_cutting_and_fading_two_layers(window: Viewer, page: Page) -> None:
     near = edges[0][up][:, None] | edges[1][None]
     assert (frames == (near & odd)).mean() > 0.995
     assert (shows_second == odd)[told_apart & ~near].mean() > 0.98
+    canvas = window.window._qt_viewer.canvas.native
+    (label,) = (one for one in canvas.findChildren(QLabel) if one.text().startswith("framed:"))
+    assert label.text() == f"framed: {virtual.name}\nothers: {he.name}"
+    assert label.isVisible()
+    assert label.y() > canvas.height() // 2
     words = window.canvas.overlays[BANNER].text.replace("\n", " · ")
     assert words.startswith("VIRTUAL Ki-67 in framed squares, REAL in the others · demo")
     assert banner_in_view(window).startswith("VIRTUAL Ki-67 in framed squares")

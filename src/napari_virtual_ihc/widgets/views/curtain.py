@@ -51,13 +51,14 @@ class Curtain(QWidget):
         self.place()
 
     def say(self, text: str) -> None:
-        """Show no line, but the name of what is seen; nothing where it is empty."""
+        """Show no line, but the name of what is seen, clear of the banner; or nothing."""
         self.hide()
         self._names[1].hide()
         label = self._names[0]
         label.setText(text)
         label.adjustSize()
-        label.move(_GAP, _GAP)
+        canvas = self.parentWidget()
+        label.move(_GAP, 0 if canvas is None else canvas.height() // 2 + _HANDLE)
         label.setVisible(bool(text))
         label.raise_()
 
