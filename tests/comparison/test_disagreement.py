@@ -7,6 +7,7 @@ import pytest
 
 from napari_virtual_ihc.comparison.agreement import Paired
 from napari_virtual_ihc.comparison.disagreement import disagreements
+from napari_virtual_ihc.comparison.plots import to_plot
 from napari_virtual_ihc.comparison.tally import MEASURES
 
 
@@ -38,3 +39,11 @@ def test_without_squares_or_differences_there_is_none() -> None:
     assert disagreements([]) == ()
     assert disagreements([paired("dab_area", 50, [], [])]) == ()
     assert disagreements([paired("dab_area", 50, [3.0], [3.0])]) == ()
+
+
+def test_squares_that_are_too_few_are_plotted_last() -> None:
+    many = paired("dab_area", 50, [1.0] * 10, [1.0] * 10)
+    few = paired("dab_area", 100, [1.0] * 9, [1.0] * 9)
+    assert to_plot([many, few]) is many
+    assert to_plot([few, paired("dab_area", 250, [1.0], [1.0])]) is few
+    assert to_plot([]) is None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.comparison.pairing import PairTally
 
+CELLS = ("nuclei", "cells")
 LEAST_CELLS = 100
 """Nuclei or cells on each slide under which their shares are too uncertain."""
 LEAST_COMPARABLE = 0.1
@@ -42,7 +43,7 @@ def _of_comparable(pair: PairTally) -> Iterator[str]:
 def _of_cells(pair: PairTally) -> Iterator[str]:
     found = counts(pair)
     told = {
-        one.items: found[one.name] for one in MEASURES if one.items in ("nuclei", "cells")
+        one.items: found[one.name] for one in MEASURES if one.items in CELLS
     }  # fmt: skip
     for items, both in told.items():
         virtual, real = round(both["virtual"]), round(both["real"])

@@ -50,9 +50,10 @@ class Axes:
 
 
 def to_plot(found: Sequence[Paired]) -> Paired | None:
-    """Return the squares to plot: those nearest to 100 µm that there are any of."""
+    """Return the squares to plot: of those there are ten of, or else any, nearest to 100 µm."""
     some = [one for one in found if len(one.real)]
-    return min(some, key=lambda one: abs(one.square_um - _PLOTTED_UM), default=None)
+    enough = [one for one in some if len(one.real) >= LEAST_SQUARES]
+    return min(enough or some, key=lambda one: abs(one.square_um - _PLOTTED_UM), default=None)
 
 
 def scatter(found: Paired) -> Drawing:

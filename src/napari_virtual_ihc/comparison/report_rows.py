@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_virtual_ihc.comparison.cautions import LEAST_SQUARES, TOO_FEW
+from napari_virtual_ihc.comparison.cautions import CELLS, LEAST_CELLS, LEAST_SQUARES, TOO_FEW
 from napari_virtual_ihc.comparison.comparability import DEFAULT_RULES
 from napari_virtual_ihc.comparison.figures import interval, number, percent
 from napari_virtual_ihc.comparison.tally import AREA, MEASURES
@@ -114,7 +114,10 @@ def notes(told: Told, found: Sequence[Paired]) -> list[str]:
 
 
 def _count(count: float, items: str) -> str:
-    return f"{number(count) if items == AREA else f'{count:.0f}'} {items}"
+    if items == AREA:
+        return f"{number(count)} {items}"
+    few = ", too few" if items in CELLS and count < LEAST_CELLS else ""
+    return f"{count:.0f} {items}{few}"
 
 
 def _agreement_row(one: Paired) -> Row:

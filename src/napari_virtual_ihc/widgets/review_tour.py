@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.comparison.comparability import COMPARABILITY
@@ -95,7 +96,10 @@ class ReviewTour:
         self._album.wait(lambda: state.answer is not None or bool(state.error))
         require(state.error)
         self._album.window("review-5-numbers")
-        self._compare.save(self._album.out / "report")
+        report = self._album.out / "report"
+        if (report / "comparison.json").exists():
+            shutil.rmtree(report)
+        self._compare.save(report)
         self._album.wait(lambda: not state.activity)
         require(state.error)
 
