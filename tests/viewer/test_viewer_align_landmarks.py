@@ -98,9 +98,10 @@ def test_pairs_are_dragged_deleted_and_brought_back(
     window: Viewer, align: AlignController, tmp_path: Path
 ) -> None:
     places = np.array([[100.0, 100], [400, 120], [150, 420], [420, 400], [260, 250]])
-    write_landmarks(tmp_path / "he.csv", places / 0.5)
+    write_landmarks(tmp_path / "he.csv", np.vstack([places, [[300.0, 300]]]) / 0.5)
     write_landmarks(tmp_path / "ihc.csv", (places + SHIFT) / 0.5)
     align.landmarks.open(tmp_path / "he.csv", tmp_path / "ihc.csv")
+    assert align.state.notice.startswith("5 pairs are used, by their numbers, of 6 points")
     assert wait_until_settled(align.session, 20)
     assert align.view.landmarks.summary.text().startswith("Median error of a pair left out: 0 µm")
     on_ihc = layer_of(window, "real IHC")

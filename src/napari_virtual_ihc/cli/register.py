@@ -111,7 +111,7 @@ def _require(option: str, value: object, needed: str, there: object) -> None:
 
 
 def _opened(path: Path, mpp: float | None, part: str) -> Slide:
-    """Open a slide whose scale is known, with a name that tells it from the other one."""
+    """Open a slide; refuse one whose scale neither it nor its option states."""
     from napari_virtual_ihc.errors import MissingScaleError
     from napari_virtual_ihc.slides.open import open_slide
 

@@ -101,6 +101,7 @@ class LandmarkControl(QObject):
         except VirtualIhcError as error:
             self._state.error = str(error)
             return
+        self._state.notice = pairs.note
         self.put(Landmarks(pairs.fixed * base.fixed.mpp, pairs.moving * base.moving.mpp))
 
     def show(self) -> None:
