@@ -101,8 +101,8 @@ class LandmarkControl(QObject):
         except VirtualIhcError as error:
             self._state.error = str(error)
             return
-        self._state.notice = pairs.note
         self.put(Landmarks(pairs.fixed * base.fixed.mpp, pairs.moving * base.moving.mpp))
+        self._state.notice = pairs.note
 
     def show(self) -> None:
         """Show the placement's pairs in both layers and on the page."""
