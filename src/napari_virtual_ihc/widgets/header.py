@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_virtual_ihc.widgets.camera import PRESETS, current_magnification, set_magnification
-from napari_virtual_ihc.widgets.look import row, tool_button
+from napari_virtual_ihc.widgets.layers import is_foreign
+from napari_virtual_ihc.widgets.look import AMBER, message_label, row, show_message, tool_button
 from napari_virtual_ihc.widgets.scale_box import ScaleBox
 from napari_virtual_ihc.widgets.translate.model import magnification_text
 from napari_virtual_ihc.widgets.views.viewing import ViewingBox
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
+
+FOREIGN = (
+    "{} was opened by another reader and is no slide here. To use it, open it again under "
+    "File > Open with Plugin, and choose Virtual IHC."
+)
+_ENOUGH = 2
+"""An H&E and an IHC; other images are then on the canvas for reasons of their own."""
 
 
 class Header(QWidget):
@@ -33,6 +41,7 @@ class Header(QWidget):
         self.magnification.setMinimumWidth(36)
         self.presets = [self._preset(number) for number in PRESETS]
         self.scale = ScaleBox(1, self.magnification, *self.presets)
+        self.elsewhere = message_label(AMBER)
         self.viewing = ViewingBox(session)
         self._lay_out()
         self.slides.activated.connect(self._on_slide_chosen)
@@ -55,12 +64,21 @@ class Header(QWidget):
         self.scale.show_scale(None if chosen is None else chosen.scale)
         for button in self.presets:
             button.setEnabled(chosen is not None and chosen.scale.mpp is not None)
+        show_message(self.elsewhere, self._elsewhere())
         self._on_camera_moved()
+
+    def _elsewhere(self) -> str:
+        """Return what to do with an image that is no slide, while a slide is lacking."""
+        images = [layer.name for layer in self._session.viewer.layers if is_foreign(layer)]
+        if not images or len(self._session.originals()) >= _ENOUGH:
+            return ""
+        return FOREIGN.format(images[-1])
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(row("H&E", self.slides))
+        layout.addWidget(self.elsewhere)
         layout.addWidget(self.scale)
         layout.addWidget(self.viewing)
 

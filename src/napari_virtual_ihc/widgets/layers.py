@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +92,12 @@ def heat_of(layer: Layer) -> HeatInfo | None:
     """Return what a map says of itself, or None for any other layer."""
     info: HeatInfo | None = layer.metadata.get(HEAT)
     return info
+
+
+def is_foreign(layer: Layer) -> bool:
+    """Whether a layer shows pixels that this package neither read nor made."""
+    ours = (SLIDE, VIRTUAL, REGION, HEAT)
+    return isinstance(layer, Image) and not any(key in layer.metadata for key in ours)
 
 
 def region_of(layer: Layer) -> RegionNumbers | None:

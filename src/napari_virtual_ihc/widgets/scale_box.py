@@ -77,6 +77,7 @@ class ScaleBox(QWidget):
         try:
             mpp = typed_scale(self.field.text())
         except UsageError as error:
+            show_message(self.missing, "")
             show_message(self.wrong, str(error))
             return
         self._show(asks=False)

@@ -12,13 +12,13 @@ from qtpy.QtCore import Signal
 from napari_virtual_ihc.widgets.canvas import CanvasDressing
 from napari_virtual_ihc.widgets.connections import Connections
 from napari_virtual_ihc.widgets.keys import bind_keys
-from napari_virtual_ihc.widgets.layers import WARPED, heat_of, slide_of, virtual_of
+from napari_virtual_ihc.widgets.layers import WARPED, heat_of, is_foreign, slide_of, virtual_of
 from napari_virtual_ihc.widgets.leaving import leave_in_order
 from napari_virtual_ihc.widgets.parting import Parting
 from napari_virtual_ihc.widgets.preferences import effective_settings
 from napari_virtual_ihc.widgets.requests import Requests
 from napari_virtual_ihc.widgets.services import SLIDES, WARPS, Services
-from napari_virtual_ihc.widgets.slide_entry import SlideEntry
+from napari_virtual_ihc.widgets.slide_entry import SlideEntry, named_apart
 from napari_virtual_ihc.widgets.views.mixing import Mixing
 from napari_virtual_ihc.widgets.views.panes import Panes
 from napari_virtual_ihc.widgets.views.turning import Turning
@@ -143,6 +143,8 @@ class Session(Requests):
     def _on_layer_inserted(self, event: Any) -> None:
         self._watch_banner(event.value)
         self._adopt(event.value)
+        if is_foreign(event.value):
+            self.slides_changed.emit()
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
@@ -152,6 +154,8 @@ class Session(Requests):
         if adapter is not None:
             self.release(adapter)
             self.layer_removed.emit(layer)
+        if is_foreign(layer):
+            self.slides_changed.emit()
         self.canvas.label_soon()
 
     def _on_camera_moved(self) -> None:
@@ -171,7 +175,7 @@ class Session(Requests):
         slide = slide_of(layer)
         if slide is None or any(entry.layer() is layer for entry in self._entries):
             return
-        entry = SlideEntry(layer, slide)
+        entry = SlideEntry(layer, named_apart(slide, layer, self._entries))
         entry.read.connect(self._on_slide_read)
         entry.refused.connect(self._on_slide_refused)
         self._entries.append(entry)

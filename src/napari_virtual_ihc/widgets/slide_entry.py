@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from napari_virtual_ihc.widgets.slide_facts import SlideFacts, read_facts
 from napari_virtual_ihc.widgets.work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari.layers import Image
 
     from napari_virtual_ihc.slides.slide import Slide
@@ -103,6 +106,18 @@ class SlideEntry(QObject):
 
     def _on_failed(self, sentence: str) -> None:
         self.refused.emit(self, sentence)
+
+
+def named_apart(slide: Slide, layer: Image, others: Iterable[SlideEntry]) -> Slide:
+    """Return a slide under its layer's name where another one is open that is called the same.
+
+    napari numbers layers of one name, so that messages can tell the slides apart.
+    """
+    if all(other.slide.name != slide.name for other in others):
+        return slide
+    named = replace(slide, name=str(layer.name))
+    layer.metadata = {**layer.metadata, SLIDE: named}
+    return named
 
 
 def _facts(slide: Slide, _progress: object) -> SlideFacts:

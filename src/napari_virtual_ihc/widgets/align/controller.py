@@ -60,7 +60,7 @@ class AlignController(QObject):
 
     def register(self) -> None:
         """Register the chosen slide onto the H&E, in a process of its own."""
-        self._find("Searching rotations and both sides", register_onto)
+        self._find("Trying turns and both sides", register_onto)
 
     def load(self, folder: Path) -> None:
         """Show a registration that was saved before; it must be of these two slides."""

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_virtual_ihc.widgets.align.hand_view import HandView
 from napari_virtual_ihc.widgets.align.landmark_view import LandmarkView
@@ -56,8 +64,9 @@ class AlignPage(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(10)
         self.activity = QLabel()
-        self.cancel = tool_button("✕", "Stop this")
-        self.progress = row(self.activity, 1, self.cancel)
+        self.activity.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.cancel = tool_button("Stop", "Stop this")
+        self.progress = row(self.activity, self.cancel)
         self.result = message_label("")
         self.caution, self.error = message_label(AMBER), message_label(RED)
         self.hint, self.notice = message_label(""), message_label("")

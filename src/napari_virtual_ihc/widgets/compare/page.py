@@ -35,6 +35,9 @@ _TIPS = {
     "vectors": "Stain vectors of both slides: published ones, or those of the real slide",
 }
 
+_FEWEST_LETTERS = 3
+"""Of a list where the dock is narrow; two such stand in one row."""
+
 
 class ComparePage(QWidget):
     """Shows what is compared: the map between them, and numbers of the view and of regions.
@@ -73,7 +76,7 @@ class ComparePage(QWidget):
         )
         self.disagreement = message_label("")
         self.bar, self.activity = QProgressBar(), QLabel()
-        self.cancel = tool_button("✕", "Stop measuring")
+        self.cancel = tool_button("Stop", "Stop measuring")
         self.error, self.notice = message_label(RED), message_label("")
         self._numbers = self._lay_out_numbers()
         layout = QVBoxLayout(self)
@@ -186,4 +189,5 @@ def _box(names: Sequence[str]) -> QComboBox:
     box = QComboBox()
     for name in names:
         box.addItem(name, name)
-    return widened(box)
+    widened(box).setMinimumContentsLength(_FEWEST_LETTERS)
+    return box

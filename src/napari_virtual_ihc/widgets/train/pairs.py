@@ -58,7 +58,7 @@ class PairsRow(QWidget):
         self.activity = QLabel()
         self.activity.setWordWrap(True)
         self.activity.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.cancel = tool_button("✕", "Stop this; the same folder goes on later")
+        self.cancel = tool_button("Stop", "Stop this; the same folder goes on later")
         self.error, self.told = message_label(RED), message_label("")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

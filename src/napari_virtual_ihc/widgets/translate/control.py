@@ -199,7 +199,9 @@ class Translation(QObject):
             self.state.live = False
 
     def _on_live_toggled(self) -> None:
-        self.set_live(not self.state.live)
+        """Switch by key, where the page's own switch can be moved."""
+        if self.state.ready:
+            self.set_live(not self.state.live)
 
     def _on_slide_chosen(self) -> None:
         entry = self.session.chosen

@@ -97,6 +97,11 @@ class TranslateState:
     runs_on: str = ""
     numbers: RegionNumbers | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is a slide of known scale, and a model to translate it."""
+        return bool(self.slide and self.model and self.mpp)
+
 
 def scale_text(mpp: float | None) -> str:
     """Return µm/px with three significant digits."""

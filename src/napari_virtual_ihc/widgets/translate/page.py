@@ -123,7 +123,7 @@ class TranslatePage(QWidget):
         self.failed = QToolButton()
         self.failed.setStyleSheet(RED_LINK)
         self.failed.setToolTip("Why they failed")
-        self.cancel = tool_button("✕", "Stop this")
+        self.cancel = tool_button("Stop", "Stop this")
         self.cache = QLabel()
         self.export = QPushButton("Export…")
         self.export.setToolTip("Write the whole virtual slide as OME-Zarr or OME-TIFF")
@@ -192,11 +192,10 @@ class TranslatePage(QWidget):
         self.region_requested.emit("click" if on else "stop clicking")
 
     def _show_switches(self, state: TranslateState) -> None:
-        ready = bool(state.slide and state.model and state.mpp)
         for switch, value in ((self.live, state.live), (self.fill, state.fill)):
             _set_checked(switch, value)
         for widget in (self.live, self.fill, self.draw, self.click, self.view, self.export):
-            widget.setEnabled(ready)
+            widget.setEnabled(state.ready)
         self.card.setEnabled(bool(state.model))
         self.models.setCurrentIndex(self.models.findData(state.model))
 
