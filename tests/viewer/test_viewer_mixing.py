@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from test_viewer_window import _spin_until
 from viewer_fakes import FakePrepare, painted_slide
 
 from napari_virtual_ihc.widgets.camera import look_at
+from napari_virtual_ihc.widgets.layers import VIRTUAL, virtual_of
 from napari_virtual_ihc.widgets.overlays import BANNER, BANNER_RGBA
 from napari_virtual_ihc.widgets.settle import wait_until_settled
 from napari_virtual_ihc.widgets.views.mixing_model import (
@@ -94,6 +96,7 @@ def test_cutting_and_fading_two_layers(window: Viewer, page: Page) -> None:
     words = window.canvas.overlays[BANNER].text.replace("\n", " · ")
     assert words.startswith("VIRTUAL Ki-67 in framed squares, REAL in the others · demo")
     assert banner_in_view(window).startswith("VIRTUAL Ki-67 in framed squares")
+    second_model_is_named(session)
     go = mixing.hold_other()
     assert mixing.way is Way.BLINK
     go()
@@ -145,6 +148,20 @@ def test_the_virtual_one_of_two_layers_is_framed_and_never_the_uncut_one() -> No
     assert framed((True, False), second_is_base=False) == 0
     assert framed((False, True), second_is_base=False) == 1
     assert [framed((False, False), second_is_base=base) for base in (True, False)] == [0, 1]
+
+
+def second_model_is_named(session: Session) -> None:
+    """Mix the virtual layer with that of another model, and again with the H&E."""
+    virtual, he = session.mixing.pair
+    info = replace(virtual_of(virtual), model="other")
+    other = session.viewer.add_image(
+        np.zeros((1024, 1024, 3), np.uint8), scale=(0.5, 0.5), metadata={VIRTUAL: info}
+    )
+    session.mixing.set_pair(virtual, other)
+    words = banner_in_view(session.viewer)
+    assert words.startswith("VIRTUAL Ki-67 beside Ki-67 by demo · other ")
+    session.mixing.set_pair(virtual, he)
+    session.viewer.layers.remove(other)
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,15 @@ def _framed(pair: Pair, base: Image | None) -> int:
 
 
 def _tell(pair: Pair, way: Way, share: float) -> None:
-    """Have a virtual layer say where it is seen beside one that is none."""
+    """Have each virtual layer say where it is seen, or what else is virtual beside it."""
     for index, (layer, other) in enumerate(zip(pair, reversed(pair), strict=True)):
-        if virtual_of(layer) is not None and virtual_of(other) is None:
-            real = "" if slide_of(other) is None else REAL
-            layer.metadata[MIXED] = place_words(way, share, index, real)
+        if virtual_of(layer) is not None:
+            layer.metadata[MIXED] = _seen(way, share, index, other)
+
+
+def _seen(way: Way, share: float, index: int, other: Image) -> str:
+    info = virtual_of(other)
+    if info is None:
+        return place_words(way, share, index, "" if slide_of(other) is None else REAL)
+    alone = way is Way.BLINK or (way is Way.OPACITY and share in (0, 1))
+    return "" if alone else f"beside {info.marker} by {info.model}"
