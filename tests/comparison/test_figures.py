@@ -8,7 +8,7 @@ from napari_virtual_ihc.comparison.agreement import agreements
 from napari_virtual_ihc.comparison.cautions import cautions
 from napari_virtual_ihc.comparison.extent import stained_share
 from napari_virtual_ihc.comparison.figures import coefficient, interval, number, percent
-from napari_virtual_ihc.comparison.pairing import PairTally
+from napari_virtual_ihc.comparison.pair_tally import PairTally
 from napari_virtual_ihc.comparison.report import facts
 from napari_virtual_ihc.comparison.report_rows import origin_rows, place_words, share_words
 from napari_virtual_ihc.comparison.tally import FIELDS, Tally

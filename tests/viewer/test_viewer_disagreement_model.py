@@ -10,7 +10,7 @@ import numpy as np
 from napari_virtual_ihc.comparison.cautions import TOO_FEW
 from napari_virtual_ihc.comparison.comparability import COLOURS, VERDICTS, Verdict
 from napari_virtual_ihc.comparison.disagreement import Disagreement
-from napari_virtual_ihc.comparison.pairing import PairTally
+from napari_virtual_ihc.comparison.pair_tally import PairTally
 from napari_virtual_ihc.comparison.squares import Box as Region
 from napari_virtual_ihc.comparison.tally import FIELDS, Tally
 from napari_virtual_ihc.measures.bootstrap import Estimate

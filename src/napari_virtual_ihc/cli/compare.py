@@ -12,7 +12,7 @@ from napari_virtual_ihc.errors import MissingScaleError
 
 if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.compared import Compared
-    from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.pair_tally import PairTally
     from napari_virtual_ihc.comparison.region_picture import RegionPicture
     from napari_virtual_ihc.comparison.scorer import Scorer
     from napari_virtual_ihc.comparison.squares import Box

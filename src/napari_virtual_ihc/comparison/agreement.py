@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.pair_tally import PairTally
     from napari_virtual_ihc.comparison.tally import Tally
     from napari_virtual_ihc.measures.bootstrap import Estimate
 

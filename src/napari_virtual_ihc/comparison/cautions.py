@@ -11,7 +11,7 @@ from napari_virtual_ihc.comparison.tally import MEASURES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.pair_tally import PairTally
 
 CELLS = ("nuclei", "cells")
 LEAST_CELLS = 100

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_virtual_ihc.comparison.agreement import Paired
-    from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.pair_tally import PairTally
     from napari_virtual_ihc.comparison.region_picture import RegionPicture
     from napari_virtual_ihc.measures.bootstrap import Estimate
 

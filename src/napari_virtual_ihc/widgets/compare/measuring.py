@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.comparison.agreement import Paired
     from napari_virtual_ihc.comparison.disagreement import Disagreement
-    from napari_virtual_ihc.comparison.pairing import PairTally
+    from napari_virtual_ihc.comparison.pair_tally import PairTally
     from napari_virtual_ihc.comparison.region_picture import RegionPicture
     from napari_virtual_ihc.comparison.squares import Box
     from napari_virtual_ihc.slides.slide import Slide
