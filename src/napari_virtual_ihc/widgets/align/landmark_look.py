@@ -12,7 +12,7 @@ SIZES_PX: dict[Side, int] = {"fixed": 20, "moving": 8}
 RING, WORST_RING = 0.1, 0.3
 HALO = 0.2
 """Of a dot, white, as part of its size."""
-COLOURS = ("#0033ff", "#ffe600", "#ff0000", "#00e5ff", "#000000", "#00b000")
+COLOURS = ("#0033ff", "#ff7a00", "#000000", "#00e5ff", "#ff0000", "#00b000")
 """Far from eosin, hematoxylin, DAB and glass alike; pair n has colour n, on both slides."""
 ANCHORS: dict[Side, str] = {"fixed": "upper_left", "moving": "lower_right"}
 """Where numbers stand, so that those of a pair that is met do not overprint."""
