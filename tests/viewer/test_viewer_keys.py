@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_virtual_ihc.widgets.keys import KEYS, keys_table
@@ -46,3 +47,8 @@ def test_the_table_is_shown_in_a_window_of_its_own(qtbot: QtBot) -> None:
     qtbot.addWidget(parent)
     text = show_keys(parent).findChild(QTextBrowser).toPlainText()
     assert all(key.what in text for key in KEYS)
+
+
+def test_readme_has_the_table() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert keys_table() in readme.read_text(encoding="utf-8")
