@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from napari_virtual_ihc.errors import RegistrationError
 from napari_virtual_ihc.registration import gates
 from napari_virtual_ihc.registration.affine import identity
@@ -109,7 +111,10 @@ def _at_scales(fixed: View, moving: View, scales: tuple[float, ...], report: Rep
     longest = max(max(fixed.shape), max(moving.shape))
     coarse = fixed.mpp * longest / _COARSE_PX
     found = starts(fixed.coarser(coarse), moving.coarser(coarse), _KEPT, scales, report)
-    refined = [(start.affine, _better(fixed, moving, start.affine, _AFFINE[0])) for start in found]
+    poses = [start.affine for start in found]
+    if 1.0 in scales and _lying(fixed, moving) is not None:
+        poses.insert(0, identity())
+    refined = [(pose, _better(fixed, moving, pose, _AFFINE[0])) for pose in poses]
     start, affine = max(
         refined, key=lambda pair: evidence_for(fixed, moving, Mapping(pair[1])).agreeing
     )
@@ -117,6 +122,11 @@ def _at_scales(fixed: View, moving: View, scales: tuple[float, ...], report: Rep
         affine = _better(fixed, moving, affine, level)
     trial = refine_elastic(without(fixed, _EVERY, (1, 1))[1], moving, affine, _TRIAL)
     return Candidate(start, affine, trial, evidence_for(fixed, moving, trial))
+
+
+def _lying(fixed: View, moving: View) -> float | None:
+    """Return the likeness of the slides corner on corner; None where they do not overlap."""
+    return likeness(fixed, moving, Mapping(identity())).known
 
 
 def _better(fixed: View, moving: View, affine: Affine, level: Level) -> Affine:
@@ -135,8 +145,9 @@ def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResu
     before, after = (
         likeness(fixed, moving, Mapping(affine)).mean for affine in (best.start, best.affine)
     )
-    why = "The best of all rotations and both sides."
-    lying = likeness(fixed, moving, Mapping(identity())).known
+    stays = np.array_equal(best.start, identity())
+    why = "The slides lie right as they were scanned." if stays else "The best pose of all."
+    lying = _lying(fixed, moving)
     coarse = StageResult("coarse", lying, before, True, why, Mapping(best.start))
     if after <= before:
         why = "It makes squares no more alike; the coarse map stands."
