@@ -174,6 +174,13 @@ def test_what_a_model_made_is_not_real(
     scale = ("--mpp-real", "0.5", "--json", "--out", str(tmp_path / "o"))
     assert run(["compare", words[1], words[0], *words[2:], *scale]) == 2
     assert "virtual.ome.zarr is a virtual IHC, made by model m" in capsys.readouterr().err
+    he, out = str(files[0]), str(tmp_path / "out")
+    for command in (
+        ["register", he, str(made), out, "--mpp-fixed", "0.5"],
+        ["pairs", he, str(made), he, out, "--mpp", "0.5", "--marker", "ER"],
+    ):
+        assert run(command) == 2
+        assert "virtual.ome.zarr is a virtual IHC" in capsys.readouterr().err
     assert run(["compare", *words, *scale]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["provenance"]["virtual"]["model"]["name"] == "m"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.comparison.squares import Box
     from napari_virtual_ihc.slides.slide import Slide
 
+_ORDER = "Give the virtual IHC first, the real one second."
+
 
 class _File(NamedTuple):
     """A slide's path, the scale given, and the option that gives it."""
@@ -91,7 +93,7 @@ def _compared(
     from napari_virtual_ihc.slides.stated import stated
 
     for one in filter(None, (real, he)):
-        require_real(one.path.name, stated(one.path))
+        require_real(one.path.name, stated(one.path), _ORDER)
     scanned, made = _opened(real), of_model(stated(virtual.path))
     judge = None if he is None else _opened(he)
     laid, named = _registered(scanned, registration), marker or marker_of(made)

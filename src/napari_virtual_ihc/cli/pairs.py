@@ -28,14 +28,18 @@ def pairs(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Cut aligned pairs where H&E and IHC are comparable, split by region."""
+    from napari_virtual_ihc.comparison.about import require_real
     from napari_virtual_ihc.comparison.pair_folder import Registered, cut_pairs
     from napari_virtual_ihc.comparison.training_pairs import PairSettings
     from napari_virtual_ihc.registration.store import load
     from napari_virtual_ihc.registration.warp import warp
     from napari_virtual_ihc.slides.open import open_slide
+    from napari_virtual_ihc.slides.stated import stated
 
     for scale in (mpp, mpp_he, mpp_ihc):
         require_mpp(scale)
+    for path in (he, ihc):
+        require_real(path.name, stated(path))
     settings = PairSettings(mpp, marker, size, tissue, comparable, held_out)
     found = load(registration)
     slides = Registered(open_slide(he, mpp_he), warp(found, open_slide(ihc, mpp_ihc)), found)

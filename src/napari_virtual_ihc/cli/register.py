@@ -111,11 +111,14 @@ def _require(option: str, value: object, needed: str, there: object) -> None:
 
 
 def _opened(path: Path, mpp: float | None, part: str) -> Slide:
-    """Open a slide; refuse one whose scale neither it nor its option states."""
+    """Open a slide; refuse a virtual one, and one whose scale neither it nor its option states."""
+    from napari_virtual_ihc.comparison.about import require_real
     from napari_virtual_ihc.errors import MissingScaleError
     from napari_virtual_ihc.slides.open import open_slide
+    from napari_virtual_ihc.slides.stated import stated
 
     require_mpp(mpp, f"--mpp-{part}")
+    require_real(path.name, stated(path))
     slide = open_slide(path, mpp)
     if slide.mpp is None:
         raise MissingScaleError(

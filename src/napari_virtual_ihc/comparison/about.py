@@ -23,7 +23,7 @@ SAME = "Virtual and real are the same picture."
 OTHER_HE = "The virtual IHC was made from another slide than the H&E."
 
 
-def require_real(name: str, stated: Facts) -> None:
+def require_real(name: str, stated: Facts, hint: str = "") -> None:
     """Refuse a slide whose file states that a model made it.
 
     Parameters
@@ -32,6 +32,8 @@ def require_real(name: str, stated: Facts) -> None:
         Of the slide, for the sentence.
     stated
         See `slides.stated.stated`.
+    hint
+        A sentence for who meant another slide.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def require_real(name: str, stated: Facts) -> None:
         model = _part(stated, "model").get("name", "unknown")
         raise UsageError(
             f"{name} is a virtual IHC, made by model {model}; it cannot stand for a real slide. "
-            "Give the virtual IHC first, the real one second."
+            f"{hint}".rstrip()
         )
 
 
