@@ -22,18 +22,19 @@ def slides(count: int, side: int = 64) -> list:
 def test_the_he_that_judges_is_the_one_registered() -> None:
     he, other, virtual, scanned = slides(4)
     real = warp(Registration(Mapping(np.eye(2, 3)), Section.of(he), Section.of(scanned)), scanned)
-    told = Compared(virtual, real, scanned, he).about(0.5, Box(0, 0, 50, 50), gated=True)
-    assert (told["comparable_by"], told["registered"]) == ("H&E and real IHC", True)
+    told = Compared(virtual, real, scanned, he).about(0.5, Box(0, 0, 50, 50))
+    assert told["comparable_by"] == "H&E and real IHC"
+    assert told["registration"]["map"] == real.fingerprint
     assert (told["real"], told["region_um"]) == (scanned.fingerprint, [0, 0, 50, 50])
     with pytest.raises(RegistrationError, match="is not the fixed slide registered"):
         Compared(virtual, real, scanned, other)
 
 
-def test_without_an_he_the_virtual_ihc_judges_and_without_a_gate_nobody() -> None:
+def test_without_an_he_the_virtual_ihc_judges() -> None:
     virtual, real = slides(2)
     pair = Compared(virtual, real, real)
     assert pair.pair.fixed_kind == "ihc"
-    assert pair.about(0.5, None, gated=True)["comparable_by"] == "virtual and real IHC"
-    assert pair.about(0.5, None, gated=False)["comparable_by"] is None
+    told = pair.about(0.5, None)
+    assert (told["comparable_by"], told["registration"]) == ("virtual and real IHC", None)
     with pytest.raises(DataError, match="register the real one first"):
         Compared(slides(1, 80)[0], real, real)
