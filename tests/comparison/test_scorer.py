@@ -113,7 +113,7 @@ def test_blocks_are_scored_once_and_a_region_takes_whole_squares() -> None:
     triangle = np.array([(0.0, 0.0), (301.0, 0.0), (0.0, 301.0)])
     inside = scorer.tally(Box(0, 0, 300, 300), rings=[triangle]).real.of("inside") > 0
     assert inside.tolist() == [[x < 5 - y for x in range(6)] for y in range(6)]
-    rings = [square(-1, 201), square(60, 140), square(249, 301)]
+    rings = [square(0, 200), square(60, 140), square(250, 300)]
     inside = scorer.tally(Box(0, 0, 300, 300), rings=rings).real.of("inside") > 0
     expected = np.zeros((6, 6), np.bool_)
     expected[:4, :4] = expected[5, 5] = True

@@ -83,6 +83,10 @@ def test_the_wrong_order_is_refused_where_it_is_sure_and_said_where_it_is_not():
         for colour, name in ((EOSIN, "he"), (BLUE, "ihc"), (BETWEEN, "ki67"))
     )
     assert gates.order_remarks(he, ihc) == gates.order_remarks(he, between) == ()
+    next_he = slide_of(section(2, EOSIN), "next")
+    assert gates.order_remarks(he, next_he) == ("next looks like H&E; is it the real IHC?",)
+    with pytest.raises(RegistrationError, match="same picture"):
+        gates.order_remarks(he, he)
     assert gates.order_remarks(between, he) == (
         "ki67 looks less like H&E than he; is the H&E the fixed slide?",
     )

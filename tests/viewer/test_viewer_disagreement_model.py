@@ -109,7 +109,7 @@ def test_numbers_of_too_few_nuclei_are_none_and_others_say_how_many() -> None:
         "Answer",
         SimpleNamespace(
             tally=PairTally(sides[0], sides[1], *whole, areas, "", True),
-            region=SimpleNamespace(words="region in view"),
+            region=SimpleNamespace(words="region in view", rings=()),
             failed=0,
         ),
     )

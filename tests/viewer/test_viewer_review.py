@@ -166,9 +166,14 @@ def test_regions_survive_the_canvas_and_a_turned_view() -> None:
     np.testing.assert_allclose(first.polygons[0].holes[0], HOLE, atol=1e-6)
     assert drawn.name == "Region 3"
     assert len(drawn.polygons[0].outline) == 64
-    again = [*regions, replace(drawn, identity="as saved"), ReviewRegion((Polygon(HOLE),), "new")]
-    assert show_regions(viewer, again) == 1
-    assert [region.name for region in regions_in(viewer)] == ["a", "", "new", "Region 4"]
+    new = (
+        ReviewRegion((Polygon(HOLE),), "new"),
+        ReviewRegion((Polygon(SQUARE),), "without the hole"),
+    )
+    again = [*regions, replace(drawn, identity="as saved"), *new]
+    assert show_regions(viewer, again) == 2
+    names = [region.name for region in regions_in(viewer)]
+    assert names == ["a", "", "new", "without the hole", "Region 5"]
     assert turning is not None
 
 

@@ -14,11 +14,12 @@ from napari_virtual_ihc.comparison.comparability import (
     comparability,
 )
 from napari_virtual_ihc.comparison.figures import percent
+from napari_virtual_ihc.comparison.inside import pale_outside
 from napari_virtual_ihc.comparison.marking import PLAIN_RGB, STRIP_RGB, burn_mark, burn_scale
 from napari_virtual_ihc.comparison.squares import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,7 +63,13 @@ class RegionPicture:
 
 
 def region_picture(
-    virtual: Slide, real: Slide, pair: SlidePair, box: Box | None, banner: str, tell: Tell
+    virtual: Slide,
+    real: Slide,
+    pair: SlidePair,
+    box: Box | None,
+    banner: str,
+    tell: Tell,
+    rings: Sequence[NDArray[np.float64]] = (),
 ) -> RegionPicture:
     """Return a picture of a region, or of the slide where ``box`` is None.
 
@@ -78,21 +85,26 @@ def region_picture(
         What the virtual panel says of itself, such as ``"VIRTUAL Ki-67 · demo"``.
     tell
         Called with parts done and in all; what it raises ends the work.
+    rings
+        Outlines and holes of the region in the box, µm; outside them the picture is pale.
     """
     shown, words = _shown(virtual, box)
     mpp = max(virtual.require_mpp(), max(shown.h, shown.w) / _PX)
     parts = 3
     tell(0, parts)
-    first = burn_scale(_read(virtual, shown, mpp, lambda: tell(0, parts)), mpp)
+    first = _read(virtual, shown, mpp, lambda: tell(0, parts))
     tell(1, parts)
-    second = burn_scale(_read(real, shown, mpp, lambda: tell(1, parts)), mpp)
+    second = _read(real, shown, mpp, lambda: tell(1, parts))
     tell(2, parts)
     verdicts = _verdicts(pair, shown, mpp, first.shape[:2], lambda: tell(2, parts))
     tell(parts, parts)
+    first, second, third = (
+        pale_outside(one, rings, shown, mpp) for one in (first, second, _painted(verdicts))
+    )
     panels = (
-        burn_mark(first, banner, STRIP_RGB),
-        burn_mark(second, real_words(pair), PLAIN_RGB),
-        burn_mark(_painted(verdicts), "comparability", PLAIN_RGB),
+        burn_mark(burn_scale(first, mpp), banner, STRIP_RGB),
+        burn_mark(burn_scale(second, mpp), real_words(pair), PLAIN_RGB),
+        burn_mark(third, "comparability", PLAIN_RGB),
     )
     return RegionPicture(panels, words)
 

@@ -51,7 +51,7 @@ def place_words(about: Told) -> str:
     words = "Region: the whole slide."
     if box is not None:
         y, x, h, w = (f"{side:.0f}" for side in box)
-        inside = "inside an outline, " if about.get("rings_um") else ""
+        inside = "whole 50 µm squares inside an outline, " if about.get("rings_um") else ""
         words = f"Region: {inside}{h} × {w} µm at y {y} µm, x {x} µm."
     return words if share is None else (
         f"{words} The virtual stain covers {percent(share)} of the tissue of the slide."

@@ -24,6 +24,7 @@ Squares = tuple[int, int, int, int]
 BLOCK_ATOMS = 10
 """Squares along a block's side."""
 _LEAST_GLASS = 4.0
+_INWARDS = 0.01
 
 
 class Box(NamedTuple):
@@ -62,6 +63,8 @@ def blocks_of(squares: Squares) -> Iterator[Squares]:
 def enclosed(squares: Squares, rings: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
     """Return which squares have all four corners inside a region, (rows, columns).
 
+    Corners are taken a hundredth of a side inwards, so that a square on the outline is inside.
+
     Parameters
     ----------
     squares
@@ -76,12 +79,12 @@ def enclosed(squares: Squares, rings: Sequence[NDArray[np.float64]]) -> NDArray[
         If no square is inside.
     """
     top, left, rows, columns = squares
-    y, x = np.mgrid[top : top + rows + 1, left : left + columns + 1] * ATOM_UM
-    corners = np.stack([y, x], axis=-1)
-    places = corners.reshape(-1, 2)
+    near, far = _INWARDS, 1 - _INWARDS
+    y, x = np.mgrid[top : top + rows, left : left + columns]
+    corners = np.array([(y + dy, x + dx) for dy in (near, far) for dx in (near, far)]) * ATOM_UM
+    places = np.moveaxis(corners, 1, -1).reshape(-1, 2)
     held = np.array([points_in_poly(places, ring) for ring in rings])
-    inside = (held.sum(axis=0) % 2 == 1).reshape(rows + 1, columns + 1)
-    whole: NDArray[np.bool_] = inside[1:, 1:] & inside[1:, :-1] & inside[:-1, 1:] & inside[:-1, :-1]
+    whole: NDArray[np.bool_] = (held.sum(axis=0) % 2 == 1).reshape(4, rows, columns).all(axis=0)
     if not whole.any():
         raise DataError(f"The region holds no square of {ATOM_UM:g} µm.")
     return whole

@@ -54,9 +54,13 @@ def names(fixed: Slide, moving: Slide) -> tuple[str, str]:
 
 
 def order_remarks(fixed: Slide, moving: Slide) -> tuple[str, ...]:
-    """Refuse IHC as fixed with H&E as moving; say so where it only seems to be like that."""
+    """Refuse one picture twice, and IHC as fixed with H&E as moving; say what only seems wrong."""
     kinds = [stain_kind(slide.thumbnail(_OVERVIEW_PX)[0]) for slide in (fixed, moving)]
     first, second = names(fixed, moving)
+    if fixed.fingerprint == moving.fingerprint:
+        raise RegistrationError(f"{first} and {second} are the same picture; give the real IHC.")
+    if kinds == ["he", "he"]:
+        return (f"{second} looks like H&E; is it the real IHC?",)
     if kinds == ["ihc", "he"]:
         raise RegistrationError(
             f"{first} looks like IHC and {second} like H&E; the H&E is the fixed slide, "

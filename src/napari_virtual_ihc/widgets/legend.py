@@ -36,7 +36,7 @@ class _Size(NamedTuple):
 
 
 _LARGE, _SMALL = _Size(210, 62, 22, 16, 11, 9, 14), _Size(170, 54, 18, 13, 9, 7, 26)
-CLEAR = "clear: no tissue or not yet computed"
+CLEAR = "clear: no value here, or not yet computed"
 """A map is made where it is looked at, and what has no tile yet looks like glass."""
 
 

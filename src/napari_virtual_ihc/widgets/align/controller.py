@@ -146,6 +146,8 @@ class AlignController(QObject):
     def _on_pair_chosen(self) -> None:
         """Go on with what was laid of the slides that are meant now."""
         self.placing.keep(self.session.slides())
+        if self.state.notice == BY_PEOPLE:
+            self.state.notice = ""
         if self.choice.pair != self.placing.pair:
             self._clear()
             self.placing.turn_to(self.choice.pair)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari_virtual_ihc.widgets.session import Session
 
 _NAME = "Disagreement"
+_AROUND = 2**0.5
+"""Diameter of a circle around a square, over its side."""
 
 
 class Disagreeing(QObject):
@@ -69,12 +71,15 @@ class Disagreeing(QObject):
             layers.selection.active = active
         assert self._frame is not None
         self._frame.data = np.array([found.middle_um])
-        self._frame.size = found.square_um
+        self._frame.size = found.square_um * _AROUND
 
 
 def _frame() -> Points:
-    """Return an empty layer of squares; not of shapes, which are regions of the user."""
+    """Return an empty layer of circles, which a turned view shows as they are.
+
+    They are points, not shapes, which are regions of the user.
+    """
     return Points(
-        np.zeros((0, 2)), ndim=2, name=_NAME, units=("um", "um"), symbol="square",
+        np.zeros((0, 2)), ndim=2, name=_NAME, units=("um", "um"), symbol="disc",
         face_color="transparent", border_color="#d55e00", border_width=0.02,
     )  # fmt: skip

@@ -142,6 +142,7 @@ class Measurer:
                 region.box,
                 banner_text(info.marker, info.model),
                 partial(progress, "Drawing the region"),
+                region.rings,
             )
 
     def _begun(self, progress: Progress) -> Scoring:

@@ -39,8 +39,10 @@ def share_line(answer: Answer) -> str:
     failed = f"{answer.failed} virtual {tiles} left out: failed." if answer.failed else ""
     areas = answer.tally.tissue_um2, answer.tally.measured_um2
     tissue, kept = (number(area / _UM2_PER_MM2) for area in areas)
+    where = _capital(answer.region.words)
+    where += ", in whole squares of 50 µm" if answer.region.rings else ""
     line = (
-        f"{_capital(answer.region.words)}: {percent(share)} of {tissue} mm² of tissue with a "
+        f"{where}: {percent(share)} of {tissue} mm² of tissue with a "
         f"virtual stain is comparable; only that is measured, {kept} mm² on both slides."
     )
     return " ".join(filter(None, (line, failed)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_virtual_ihc.widgets.areas import region_box, regions_in
+from napari_virtual_ihc.widgets.areas import regions_in
 from napari_virtual_ihc.widgets.outline_width import add_outlines
 
 if TYPE_CHECKING:
@@ -42,16 +42,16 @@ def show_regions(viewer: ViewerModel, regions: Sequence[ReviewRegion]) -> int:
 
 
 def _not_in(present: Sequence[ReviewRegion], regions: Sequence[ReviewRegion]) -> list[ReviewRegion]:
-    """Return the regions that are neither known by their identity nor drawn at the same place."""
+    """Return the regions that are neither known by their identity nor drawn already."""
     identities = {one.identity for one in present}
     places = {_place(one) for one in present}
     return [one for one in regions if one.identity not in identities and _place(one) not in places]
 
 
-def _place(region: ReviewRegion) -> tuple[float, ...]:
-    """Return where a region lies, to 0.1 µm, and how many corners it has."""
-    corners = sum(len(part.outline) for part in region.polygons)
-    return (corners, *(round(side, 1) for side in region_box(region)))
+def _place(region: ReviewRegion) -> tuple[tuple[float, ...], ...]:
+    """Return the corners of all rings of a region, to 0.1 µm."""
+    rings = (ring for part in region.polygons for ring in (part.outline, *part.holes))
+    return tuple(tuple(ring.round(1).ravel().tolist()) for ring in rings)
 
 
 def _rows(region: ReviewRegion) -> list[tuple[NDArray[np.float64], dict[str, Any]]]:

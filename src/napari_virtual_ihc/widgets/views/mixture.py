@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from napari_virtual_ihc.widgets.layers import MIXED, slide_of, virtual_of
+from napari_virtual_ihc.widgets.layers import HIDDEN, MIXED, slide_of, virtual_of
 from napari_virtual_ihc.widgets.views.curtain import Curtain
 from napari_virtual_ihc.widgets.views.mask import Cut
 from napari_virtual_ihc.widgets.views.mixing_model import (
@@ -76,7 +76,7 @@ class Mixture:
         self.curtain.say("")
 
     def _name(self, pair: Pair, way: Way, share: float, framed: int) -> None:
-        first, second = (str(layer.name) for layer in pair)
+        first, second = (f"{layer.name}{HIDDEN * (not layer.visible)}" for layer in pair)
         if way is Way.CURTAIN:
             self.curtain.show_at(share, first, second)
         elif way is Way.BLINK:

@@ -10,6 +10,7 @@ from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, Signal
 
 from napari_virtual_ihc.widgets.keys import bind_keys
+from napari_virtual_ihc.widgets.layers import HIDDEN
 from napari_virtual_ihc.widgets.views.choosing import base_of, next_to_see, replaces, secret
 from napari_virtual_ihc.widgets.views.following import Following
 from napari_virtual_ihc.widgets.views.links import link_of
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from napari_virtual_ihc.widgets.session import Session
     from napari_virtual_ihc.widgets.slide_entry import SlideEntry
-
-HIDDEN = " · hidden"
 
 
 class Panes(QObject):
