@@ -146,7 +146,8 @@ def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResu
         likeness(fixed, moving, Mapping(affine)).mean for affine in (best.start, best.affine)
     )
     stays = np.array_equal(best.start, identity())
-    why = "The slides lie right as they were scanned." if stays else "The best pose of all."
+    why = "The best of all poses once refined; its likeness is that of the pose still rough."
+    why = "The slides lie right as they were scanned." if stays else why
     lying = _lying(fixed, moving)
     coarse = StageResult("coarse", lying, before, True, why, Mapping(best.start))
     if after <= before:
