@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -38,6 +40,8 @@ from napari_virtual_ihc.stains.vectors import H_DAB
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_virtual_ihc.comparison.deformed import Deformation
 
 MAPS = (NCC, MUTUAL_INFORMATION, SSIM_STRUCTURE, TEXTURE, TISSUE, FOCUS, DAB_DIFFERENCE)
 SMALL = Layout(cell=8, radius=1, reach=1)
@@ -138,9 +142,11 @@ def test_blur_missing_tissue_and_folds_are_told_apart(
     blurred = ndimage.gaussian_filter(ihc.astype(float), (4, 4, 0)).round().astype(np.uint8)
     harmed[:, :160] = blurred[:, :160]
     harmed[:, 320:] = 242
-    area = np.ones(view_of(he, ihc).shape)
+    view = view_of(he, harmed)
+    area = np.ones(view.shape)
     area[:5, 12:18] = -0.2
-    found = comparability(view_of(he, harmed), jacobian=area).verdicts
+    known = SimpleNamespace(jacobian=area, strain=np.zeros(view.shape))
+    found = comparability(replace(view, deformation=cast("Deformation", known))).verdicts
     assert (found[6:, :6] == Verdict.OUT_OF_FOCUS).mean() > 0.9
     assert (found[6:, 24:] == Verdict.MISSING_TISSUE).all()
     assert (found[:5, 12:18] == Verdict.TORN_OR_FOLDED).all()

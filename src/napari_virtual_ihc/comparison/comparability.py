@@ -71,8 +71,6 @@ class Rules:
         Least correlation of hematoxylin.
     least_area, most_area
         Bounds of the field's Jacobian determinant.
-    residual_um
-        Largest forward–backward residual, µm.
     strain
         Largest difference of the shifts of matching neighbours, by their distance.
     """
@@ -84,7 +82,6 @@ class Rules:
     ncc: float = 0.2
     least_area: float = 0.3
     most_area: float = 3.0
-    residual_um: float = 20.0
     strain: float = 0.15
 
     @property
@@ -126,21 +123,13 @@ class Comparability:
         }
 
 
-def comparability(
-    view: PairView,
-    jacobian: Values | None = None,
-    residual_um: Values | None = None,
-    rules: Rules = DEFAULT_RULES,
-) -> Comparability:
+def comparability(view: PairView, rules: Rules = DEFAULT_RULES) -> Comparability:
     """Return where a view's slides can be compared.
 
     Parameters
     ----------
     view
-        The window of both.
-    jacobian, residual_um
-        Of the registration's field, one value per cell, where it has one; what the view knows
-        of its registration counts besides.
+        The window of both, and what it knows of their registration.
     rules
         Thresholds. The first that speaks decides: no tissue in either, missing in one, torn or
         folded, out of focus, too little texture, shifted.
@@ -152,7 +141,7 @@ def comparability(
     reasons = [
         (more < rules.tissue, Verdict.GLASS),
         ((less < rules.tissue) & (less < rules.missing * more), Verdict.MISSING_TISSUE),
-        (_broken(view, jacobian, residual_um, rules), Verdict.TORN_OR_FOLDED),
+        (_broken(view, rules), Verdict.TORN_OR_FOLDED),
         (focus(view) < rules.focus, Verdict.OUT_OF_FOCUS),
         (flat, Verdict.NO_TEXTURE),
         (match < rules.ncc, Verdict.SHIFTED),
@@ -165,18 +154,12 @@ def comparability(
     return Comparability(found.astype(np.uint8), np.where(judged, 1 - match, np.nan))
 
 
-def _broken(
-    view: PairView, jacobian: Values | None, residual_um: Values | None, rules: Rules
-) -> NDArray[np.bool_]:
-    broken = np.zeros(view.shape, dtype=bool)
-    if jacobian is not None:
-        broken |= ~((jacobian >= rules.least_area) & (jacobian <= rules.most_area))
-    if residual_um is not None:
-        broken |= ~(residual_um <= rules.residual_um)
-    if view.deformation is not None:
-        area = view.deformation.jacobian
-        broken |= ~((area >= rules.least_area) & (area <= rules.most_area))
-        broken |= view.deformation.strain > rules.strain
+def _broken(view: PairView, rules: Rules) -> NDArray[np.bool_]:
+    if view.deformation is None:
+        return np.zeros(view.shape, dtype=bool)
+    area = view.deformation.jacobian
+    kept = (area >= rules.least_area) & (area <= rules.most_area)
+    broken: NDArray[np.bool_] = ~kept | (view.deformation.strain > rules.strain)
     return broken
 
 

@@ -205,9 +205,7 @@ def _is_field(path: Path) -> bool:
     try:
         return bool(np.load(path, mmap_mode="r").ndim == 3)
     except (OSError, ValueError) as error:
-        raise RegistrationError(
-            f"{path.name} cannot be read as numbers: {reason(error)}."
-        ) from error
+        raise _unreadable(path, "numbers", error) from error
 
 
 def _matrix(path: Path) -> NDArray[np.float64]:
@@ -219,9 +217,7 @@ def _matrix(path: Path) -> NDArray[np.float64]:
             content = content.get("affine", content.get("matrix"))
         return np.array(content, np.float64)
     except (OSError, ValueError, TypeError) as error:
-        raise RegistrationError(
-            f"{path.name} cannot be read as a matrix: {reason(error)}."
-        ) from error
+        raise _unreadable(path, "a matrix", error) from error
 
 
 def _unreadable(path: Path, wanted: str, error: Exception) -> RegistrationError:
@@ -232,9 +228,7 @@ def _field_of_npy(path: Path, fixed: Slide) -> Field:
     try:
         values = np.asarray(np.load(path), np.float64)
     except (OSError, ValueError, TypeError) as error:
-        raise RegistrationError(
-            f"{path.name} cannot be read as a field: {reason(error)}."
-        ) from error
+        raise _unreadable(path, "a field", error) from error
     if values.ndim != 3 or values.shape[2] != 2 or min(values.shape[:2]) < 2:
         raise RegistrationError(f"{path.name} has shape {values.shape}, not (rows, cols, 2).")
     height, width = (

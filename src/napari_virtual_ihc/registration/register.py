@@ -39,6 +39,8 @@ _ELASTIC = (Level(160, 40, 8, 12, 2), Level(320, 40, 10, 12, 2), Level(640, 56, 
 _STIFFNESSES = (1.0, 10.0)
 _TRIAL = (Level(320, 40, 10, 16, 2),)
 _EVERY = 3
+_STAYS = "The slides lie right as they were scanned."
+_POSED = "The best of all poses once refined; its likeness is that of the pose still rough."
 
 
 class Candidate(NamedTuple):
@@ -145,9 +147,7 @@ def _first_stages(fixed: View, moving: View, best: Candidate) -> tuple[StageResu
     before, after = (
         likeness(fixed, moving, Mapping(affine)).mean for affine in (best.start, best.affine)
     )
-    stays = np.array_equal(best.start, identity())
-    why = "The best of all poses once refined; its likeness is that of the pose still rough."
-    why = "The slides lie right as they were scanned." if stays else why
+    why = _STAYS if np.array_equal(best.start, identity()) else _POSED
     lying = _lying(fixed, moving)
     coarse = StageResult("coarse", lying, before, True, why, Mapping(best.start))
     if after <= before:
